@@ -1,0 +1,59 @@
+#pragma once
+
+/* Which living processes belong to which service: by cgroup v2 where a writable one is there, else by parentage
+ * (below a known root), by the subreaper (children of the keeper that nobody knows), session and environment mark.
+ * Reads /proc and cgroupfs through descriptors that are opened at the start. Knows no states. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../../protocol/base.h"
+
+#define TREE_MARK_NAME "DRAIND_MARK" /* environment of every process: "INSTANCE.SERVICE-INDEX-INDEPENDENT-NAME" */
+
+typedef struct Tree Tree;
+
+typedef struct TreeProcess {
+        pid_t pid, parent, session;
+        char state;        /* as in /proc/PID/stat; Z and X are not listed */
+        bool is_escapee;   /* left its session, or its parents: belongs to it all the same */
+        char command[16];
+} TreeProcess;
+
+/* keeper: pid of the parent of everything. instance: text unique to this draind, the same for the next core. n: services. */
+must_check int tree_new(Tree **ret, pid_t keeper, const char *instance, unsigned n_services, bool use_cgroup);
+Tree *tree_free(Tree *tree);
+static inline void tree_freep(Tree **tree) { *tree = tree_free(*tree); }
+
+/* The name of a service, for its mark and its cgroup; borrowed. Called once for each before anything else. */
+void tree_name(Tree *tree, unsigned service, const char *name);
+/* Makes the service's cgroup if that is how it is followed; *ret_fd is borrowed, -EBADF where there is none. */
+must_check int tree_prepare(Tree *tree, unsigned service, int *ret_fd);
+/* Removes it when it is empty. */
+void tree_clear(Tree *tree, unsigned service);
+
+/* pid is a root of the service: its leader or a hook. pidfd is borrowed (signals go through it), or -EBADF. */
+must_check int tree_add_root(Tree *tree, unsigned service, pid_t pid, int pidfd);
+/* The root has ended (a zombie already counts as ended). The session keeps its meaning until tree_clear(). */
+void tree_remove_root(Tree *tree, pid_t pid);
+
+/* Looks at the machine once, for all services: the answers below are as of then. Cheap when the keeper has only
+ * children that are known roots: one read of /proc/KEEPER/task/KEEPER/children. 0 or -errno (then nothing is known:
+ * every service counts as not empty). */
+must_check int tree_look(Tree *tree);
+/* No living process, as of the last look (by cgroup: as of now). */
+bool tree_is_empty(Tree *tree, unsigned service);
+/* Whether any service's root is gone with processes left (as of the last look). */
+bool tree_has_leftovers(const Tree *tree, unsigned service);
+
+/* Calls back for every living process of the service, roots first. The number of processes, or -errno. */
+must_check int tree_list(Tree *tree, unsigned service, void (*on_process)(const TreeProcess *process, void *userdata),
+                         void *userdata);
+/* Sends the signal to every process of the service, through pidfds, never to a pid that may be another's.
+ * SIGKILL repeats until a pass finds nobody new (bounded). exclude: a pid to leave out, or 0. The number signalled, or -errno. */
+must_check int tree_signal(Tree *tree, unsigned service, int signal, pid_t exclude);
+/* Thaws a frozen cgroup. */
+void tree_thaw(Tree *tree, unsigned service);
+/* KILL to everything below the keeper but the core: the last sweep. The number of processes still alive. */
+must_check int tree_sweep(Tree *tree);
