@@ -47,5 +47,9 @@ static inline usec_t deadline_within(usec_t parent, usec_t now, usec_t budget) {
  * 0, -EINVAL (no time span), -ERANGE (too large). */
 must_check int duration_parse(const char *text, usec_t *ret);
 
-/* Writes a time span for people: "1min 30s", "2.5s", "120ms", "0", "infinity". Returns buf. */
+/* Writes a time span for people: "1min 30s", "2.5s", "120ms", "0", "infinity". Exact: duration_parse() reads
+ * the same value back. DURATION_TEXT_MAX bytes hold any. Returns buf. */
 char *duration_format(char *buf, size_t size, usec_t duration);
+/* The nearest value that people care about, for a measured time: whole milliseconds below a second, tenths
+ * below a minute, seconds above. */
+usec_t duration_round(usec_t duration);

@@ -47,7 +47,8 @@ bool ring_is_valid(const Ring *ring, size_t size_bytes);
 /* Keeper: appends; false when the ring is full (nothing is written, starved is set). */
 must_check bool ring_put(Ring *ring, const RingRecord *record);
 /* Core: copies the oldest unread record and frees its place; false when there is none.
- * *ret_was_starved: the keeper waits for room and must be told through the RING_ROOM eventfd. */
+ * *ret_was_starved (set in both cases): the keeper waits for room and must be told through the RING_ROOM
+ * eventfd. It stays set until the keeper has written again, so one signal after a batch is enough. */
 must_check bool ring_take(Ring *ring, RingRecord *ret, bool *ret_was_starved);
 /* Core: the index-th unread record, left in place; NULL when there are not that many.
  * Borrowed until it is taken. */
