@@ -69,7 +69,8 @@ typedef enum FieldsOutcome {
  * be partly filled in. */
 must_check FieldsOutcome fields_decode(const json_t *object, const Field *fields, void *ret, const char **reterr_bad);
 
-/* *ret: a new object; NULL strings and infinite times are left out. 0 or -ENOMEM. */
+/* *ret: a new object; NULL strings and infinite times are left out. 0 or -ENOMEM (jansson says so of strings that are
+ * no UTF-8, too). */
 must_check int fields_encode(const Field *fields, const void *source, json_t **ret);
 
 /* The i-th string of a list, i < n. Borrowed. */

@@ -25,9 +25,15 @@ typedef enum LogTarget {
 } LogTarget;
 
 /* identifier: borrowed for ever ("draind"). May be called again when the configuration is known.
- * Where the target cannot be had, the console is taken. */
+ * Where the target cannot be had, the console is taken. The caller ignores SIGPIPE: a pipe may lose its reader.
+ *
+ * Console: "draind: text", "draind: warning: text", "draind: error: text", and "NAME | text" for a service's output.
+ * JSON: {"time":…, "level":…, "identifier":…, "message":…, "service":…}, and each further field with its name in
+ * lower case, without DRAIND_ in front. */
 void log_open(LogTarget target, int max_level, const char *identifier);
 void log_set_max_level(int level);
+/* Where journald listens, when it is not the usual place. Before log_open(). */
+void log_set_journal_socket(const char *path);
 bool log_wants(int level);
 /* The target in force after LOG_TARGET_AUTO was decided. */
 LogTarget log_target(void);

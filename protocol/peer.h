@@ -43,7 +43,7 @@ typedef struct PeerLimits {
         size_t output_max_bytes;  /* 0: PEER_OUTPUT_MAX */
 } PeerLimits;
 
-/* fd: a connected stream socket (or any pollable pair-like fd), consumed, on failure too; made non-blocking. poller and
+/* fd: a connected stream socket, consumed, on failure too; made non-blocking. poller and
  * handlers: borrowed for its life. *ret: peer_free(). */
 must_check int peer_new(Peer **ret, Poller *poller, int fd, const PeerLimits *limits, const PeerHandlers *handlers,
                         void *userdata);
