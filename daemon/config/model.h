@@ -4,18 +4,21 @@
  * Knows neither files nor JSON. Names refer to services; indices are places in Model.services. */
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h> /* uid_t, gid_t, mode_t */
 
 #include "../../protocol/base.h"
 #include "../../protocol/clock.h" /* usec_t, by value */
+#include "signals.h"     /* the names in a ladder */
+#include "string-list.h" /* by value */
 
-#define SERVICE_NAME_MAX 63u   /* bytes, without the NUL */
+#define SERVICE_NAME_MAX 63u /* bytes, without the NUL */
 #define SERVICES_MAX     8192u
 #define RUNGS_MAX        32u
 
-typedef enum ServiceType { SERVICE_SIMPLE, SERVICE_EXEC, SERVICE_NOTIFY, SERVICE_ONESHOT, SERVICE_TYPE_MAX } ServiceType;
+typedef enum ServiceType {
+        SERVICE_SIMPLE, SERVICE_EXEC, SERVICE_NOTIFY, SERVICE_ONESHOT, SERVICE_TYPE_MAX
+} ServiceType;
 typedef enum RestartPolicy { RESTART_NO, RESTART_ON_FAILURE, RESTART_ALWAYS, RESTART_POLICY_MAX } RestartPolicy;
 typedef enum WithdrawReady {
         WITHDRAW_READY_QUIESCE, WITHDRAW_READY_WITHDRAW, WITHDRAW_READY_TERMINATE, WITHDRAW_READY_MAX
@@ -35,8 +38,7 @@ typedef struct Rung {
         usec_t time;  /* until the next rung, or KILL */
 } Rung;
 
-/* One command line. argv is owned, ends with NULL and has at least one entry; argv[0] is the path
- * (absolute, or a name that is searched for in PATH when it runs). */
+/* argv is owned, ends with NULL, has at least one entry; argv[0] is absolute, or a name that PATH is searched for. */
 typedef struct Command {
         char **argv;
         bool may_fail; /* written with '-' in front: its failure counts as success */
@@ -46,12 +48,6 @@ typedef struct CommandList {
         Command *items; /* owned */
         unsigned n;
 } CommandList;
-
-/* An owned list of owned strings. items may be NULL when n is 0. */
-typedef struct StringList {
-        char **items;
-        unsigned n;
-} StringList;
 
 typedef struct Limit {
         int resource; /* RLIMIT_… */
@@ -138,21 +134,17 @@ typedef struct Model {
 /* Values that a key has when nobody gives it. The parts that own memory are empty. */
 void model_defaults(Model *model);
 void service_config_defaults(ServiceConfig *config);
-/* Frees what they own; the struct itself is the caller's. Empty values are fine, NULL too. */
+/* Frees what they own; the struct itself is the caller's. Empty values are fine; for the first two NULL too. */
 void model_done(Model *model);
 void service_config_done(ServiceConfig *config);
+void command_done(Command *command);
+void command_list_done(CommandList *list);
 Model *model_free(Model *model);
 static inline void model_freep(Model **model) { *model = model_free(*model); }
 static inline void model_donep(Model *model) { model_done(model); }
-
 /* Index of the service with this name, or -1. Needs the services sorted. */
 int model_find(const Model *model, const char *name);
-
 const char *service_type_name(ServiceType type);
 const char *restart_policy_name(RestartPolicy policy);
 /* "TERM:8s INT@tree:2s", as StopSignals= is written. Returns buf, cut if it must be. */
 char *rungs_format(char *buf, size_t size, const Rung *rungs, unsigned n_rungs);
-/* "TERM", "RTMIN+3", "SIGINT" or a number; 0 or -EINVAL. */
-must_check int signal_parse(const char *text, int *ret);
-/* "TERM"; a number as text where it has no name. The buffer holds 16 bytes at least and is returned. */
-char *signal_format(char *buf, size_t size, int signal);

@@ -1,0 +1,216 @@
+#include "identity.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+
+#include "keys.h"
+#include "value.h"
+
+#define CANDIDATES_MAX 1000u
+
+static void fault(Draft *draft, ServiceDraft *service, const char *key, const char *text, const char *message) {
+        report_error(draft->report, service_draft_place(service, key, text), service->section, key, "%s", message);
+        service->is_faulty = true;
+}
+
+static void fault_unknown(Draft *draft, ServiceDraft *service, const char *key, const char *text) {
+        bool is_user = strcmp(key, "User") == 0;
+        char *names[CANDIDATES_MAX], message[1024];
+        unsigned n = 0;
+
+        if (is_user) {
+                setpwent();
+                for (struct passwd *user; n < CANDIDATES_MAX && (user = getpwent());)
+                        if ((names[n] = strdup(user->pw_name)))
+                                n++;
+                endpwent();
+        } else {
+                setgrent();
+                for (struct group *group; n < CANDIDATES_MAX && (group = getgrent());)
+                        if ((names[n] = strdup(group->gr_name)))
+                                n++;
+                endgrent();
+        }
+        (void) snprintf(message, sizeof(message), "there is no %s %s%s; write a name or a number of one",
+                        is_user ? "user" : "group", quoted(text),
+                        did_you_mean(suggest(text, (const char *const *) names, n)));
+        while (n > 0)
+                free(names[--n]);
+        fault(draft, service, key, text, message);
+}
+
+/* False when there is no such group. */
+static bool group_find(const char *text, gid_t *ret) {
+        const struct group *group = getgrnam(text);
+        uint64_t number;
+
+        if (group)
+                *ret = group->gr_gid;
+        else if (value_parse_number(text, UINT32_MAX - 1, &number))
+                *ret = (gid_t) number;
+        else
+                return false;
+        return true;
+}
+
+/* User=. *ret_is_known: it stands in the user database, so that it has a group and a home. */
+static int resolve_user(Draft *draft, ServiceDraft *service, bool *ret_is_known) {
+        ServiceConfig *config = &service->config;
+        const struct passwd *user = getpwnam(service->user);
+        uint64_t number;
+
+        if (!user && value_parse_number(service->user, UINT32_MAX - 1, &number)) {
+                config->uid = (uid_t) number;
+                config->has_user = true;
+                user = getpwuid(config->uid);
+                if (!user) {
+                        if (!service->group)
+                                fault(draft, service, "User", service->user,
+                                      "this number has no entry among the users, "
+                                      "and so no group; write Group= as well");
+                        return 0;
+                }
+        }
+        if (!user) {
+                fault_unknown(draft, service, "User", service->user);
+                return 0;
+        }
+        config->uid = user->pw_uid;
+        config->gid = user->pw_gid;
+        config->has_user = *ret_is_known = true;
+        config->user_name = strdup(user->pw_name);
+        config->home = strdup(user->pw_dir);
+        config->shell = strdup(user->pw_shell && *user->pw_shell != '\0' ? user->pw_shell : "/bin/sh");
+        return config->user_name && config->home && config->shell ? 0 : -ENOMEM;
+}
+
+static int groups_add(ServiceConfig *config, gid_t group) {
+        gid_t *grown;
+
+        for (unsigned i = 0; i < config->n_groups; i++)
+                if (config->groups[i] == group)
+                        return 0;
+        grown = reallocarray(config->groups, config->n_groups + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        config->groups = grown;
+        grown[config->n_groups++] = group;
+        return 0;
+}
+
+/* What initgroups(3) would set. */
+static int groups_of_user(ServiceConfig *config) {
+        int n = 0;
+
+        (void) getgrouplist(config->user_name, config->gid, NULL, &n);
+        for (unsigned attempt = 0; attempt < 3; attempt++) { /* the database may grow in between */
+                cleanup(freep) gid_t *groups = calloc((size_t) n + 1, sizeof(*groups));
+
+                if (!groups)
+                        return -ENOMEM;
+                if (getgrouplist(config->user_name, config->gid, groups, &n) < 0)
+                        continue;
+                for (int i = 0; i < n; i++)
+                        if (groups_add(config, groups[i]) < 0)
+                                return -ENOMEM;
+                break;
+        }
+        return 0;
+}
+
+static int resolve_groups(Draft *draft, ServiceDraft *service, bool is_known) {
+        unsigned key = keys_index(keys_find("Service", "SupplementaryGroups"));
+        ServiceConfig *config = &service->config;
+        int r = 0;
+
+        if (is_known)
+                r = groups_of_user(config);
+        config->has_groups = config->has_user;
+        for (unsigned i = 0; i < service->n_references && r == 0; i++) {
+                const Reference *reference = &service->references[i];
+                gid_t group;
+
+                if (reference->key != key)
+                        continue;
+                config->has_groups = true;
+                if (group_find(reference->text, &group))
+                        r = groups_add(config, group);
+                else
+                        fault_unknown(draft, service, "SupplementaryGroups", reference->text);
+        }
+        return r;
+}
+
+/* Who is not root can only be who they are. */
+static void check_privilege(Draft *draft, ServiceDraft *service) {
+        ServiceConfig *config = &service->config;
+
+        if (geteuid() == 0)
+                return;
+        if (service->user && config->has_user && config->uid != geteuid())
+                fault(draft, service, "User", service->user,
+                      "another user needs root, and this is not root; leave it out");
+        if (service->group && config->has_user && config->gid != getegid())
+                fault(draft, service, "Group", service->group,
+                      "another group needs root, and this is not root; leave it out");
+        for (unsigned i = 0; i < service->n_references; i++)
+                if (service->references[i].key == keys_index(keys_find("Service", "SupplementaryGroups"))) {
+                        fault(draft, service, "SupplementaryGroups", service->references[i].text,
+                              "this needs root, and this is not root; leave it out");
+                        break;
+                }
+        /* Nothing to change, and setgroups(2) would be refused. */
+        config->has_groups = false;
+        free(take(config->groups));
+        config->n_groups = 0;
+}
+
+static int resolve_home(Draft *draft, ServiceDraft *service) {
+        ServiceConfig *config = &service->config;
+        const struct passwd *self = config->home || service->user ? NULL : getpwuid(geteuid());
+        const char *home = config->home ? config->home : self ? self->pw_dir : NULL;
+        char *copy;
+
+        if (!config->working_directory || strcmp(config->working_directory, "~") != 0)
+                return 0;
+        if (!home) {
+                if (!service->is_faulty)
+                        fault(draft, service, "WorkingDirectory", NULL, "the user has no home directory; write a path");
+                return 0;
+        }
+        copy = strdup(home);
+        if (!copy)
+                return -ENOMEM;
+        free(config->working_directory);
+        config->working_directory = copy;
+        return 0;
+}
+
+int identity_resolve(Draft *draft, ServiceDraft *service) {
+        ServiceConfig *config = &service->config;
+        bool is_known = false;
+        gid_t group;
+        int r = 0;
+
+        if (service->user)
+                r = resolve_user(draft, service, &is_known);
+        if (r < 0)
+                return r;
+        if (service->group) {
+                if (!group_find(service->group, &group)) {
+                        fault_unknown(draft, service, "Group", service->group);
+                } else {
+                        if (!config->has_user)
+                                config->uid = geteuid();
+                        config->has_user = true;
+                        config->gid = group;
+                }
+        }
+        if (service->user || service->group || service->n_references > 0)
+                r = resolve_groups(draft, service, is_known);
+        if (r < 0)
+                return r;
+        check_privilege(draft, service);
+        return resolve_home(draft, service);
+}
