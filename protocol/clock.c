@@ -74,7 +74,7 @@ static int number_parse(const char **text, uint64_t *ret_whole, const char **ret
         if (*p == '.')
                 for (p++; is_digit(*p); p++)
                         n_fraction++;
-        if (n_whole + n_fraction == 0)
+        if (n_whole + n_fraction == 0 || *p == '.')
                 return -EINVAL;
         *ret_whole = whole;
         *ret_n_fraction = n_fraction;
