@@ -9,6 +9,8 @@
 
 #define must_check  __attribute__((__warn_unused_result__))
 #define cleanup(fn) __attribute__((__cleanup__(fn)))
+/* A result that is not needed; the line says why. (A cast to void does not silence gcc.) */
+#define drop(result) ((void) !(result))
 #define printf_like(format, first) __attribute__((__format__(__printf__, format, first)))
 #define take(ptr)   ({ typeof(ptr) *p_ = &(ptr), v_ = *p_; *p_ = NULL; v_; })
 #define take_fd(fd) ({ int *p_ = &(fd), v_ = *p_; *p_ = -EBADF; v_; })

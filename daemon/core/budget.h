@@ -49,6 +49,11 @@ static inline void budget_freep(Budget **budget) { *budget = budget_free(*budget
 Wish budget_wish(const ServiceConfig *service);
 usec_t budget_wish_total(const ServiceConfig *service);
 
+/* The longest paths that are remembered between grants are made anew by the next one: to be called when services come
+ * into a drain. (That some have stopped since only makes a remembered path too long, and it is made anew before
+ * anything is cut because of it.) */
+void budget_forget(Budget *budget);
+
 /* The service's first step (stages[service] is BUDGET_WHOLE) or second step (BUDGET_TO_SIGNAL) begins now and
  * `available` is left until the deadline of the whole. stages has one BudgetStage for every service.
  * Allocates nothing. */

@@ -3,6 +3,7 @@
 /* What has happened lately: a ring of a fixed number of records, and watchers that are told of each. Knows neither
  * services nor JSON; names are text, so records outlive a reload. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../../protocol/base.h"
@@ -42,7 +43,7 @@ static inline void events_freep(Events **events) {
         *events = events_free(*events);
 }
 
-/* Copies and tells the watchers. Where memory is short the oldest record makes room early, nothing else fails. */
+/* Copies and tells the watchers. Where memory is short it is told and not kept. */
 void events_record(Events *events, const Event *event);
 /* Watchers may remove themselves and record further events from within. */
 void events_watch(Events *events, EventWatcher *watcher);

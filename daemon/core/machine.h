@@ -41,10 +41,12 @@ typedef struct Cell {
         uint8_t result; /* ServiceResult of the last stop */
         uint8_t rung;   /* of the ladder, while terminating */
         uint8_t hook_index;
-        uint8_t flags;  /* CellFlag */
-        uint8_t told;   /* CellTold: what of this state's action was carried out */
+        uint16_t flags; /* CellFlag */
         uint16_t n_starts;     /* within the start limit's interval */
-        uint32_t n_restarts;   /* since it was started by somebody */
+        uint8_t told;   /* CellTold: what of this state's action was carried out */
+        uint8_t operations; /* bit set: the places of the operations that it belongs to, or belonged to last */
+        uint8_t reserved[2];
+        uint32_t n_restarts;   /* by itself, since somebody started it */
         int32_t exit_code;     /* of the last leader: CLD_…; 0 none yet */
         int32_t exit_status;
         StartFailure failure;
@@ -54,6 +56,7 @@ typedef struct Cell {
         usec_t watchdog_by;    /* while running */
         usec_t scope;          /* while draining: the end of the scope */
         usec_t kill_by;        /* while terminating: when KILL is due */
+        usec_t quiesce_for;    /* duration granted to quiesce when withdraw began */
         usec_t limit;          /* while draining: what EXTEND_TIMEOUT_USEC= may not go past */
         usec_t window;         /* when the start limit's interval began */
         usec_t backoff;        /* duration of the last wait between two starts */
@@ -72,6 +75,9 @@ typedef enum CellFlag {
         CELL_LIMITED = 1 << 5,       /* started too often */
         CELL_STARTS_AFTER = 1 << 6,  /* a drain with restart: start it again after the end */
         CELL_WAS_KILLED = 1 << 7,    /* KILL was sent in this stop */
+        CELL_HOOK = 1 << 8,          /* a hook's process runs */
+        CELL_POST_DONE = 1 << 9,     /* ExecStopPost= was run in this stop */
+        CELL_RETRYABLE = 1 << 10,    /* the start failed for want of resources: it is tried again */
 } CellFlag;
 
 typedef enum CellTold {
@@ -81,7 +87,7 @@ typedef enum CellTold {
 
 typedef enum DrainUntil { DRAIN_UNTIL_STOPPED, DRAIN_UNTIL_QUIESCED } DrainUntil;
 
-/* Plain data as well. members is a bit set with one bit a service, kept beside it by the machine. */
+/* Plain data as well. Its members are known by Cell.operations. */
 typedef struct Operation {
         uint64_t id;       /* 1, 2, 3 …; 0 in a free place */
         uint32_t state;    /* OperationState */
@@ -93,6 +99,7 @@ typedef struct Operation {
         usec_t budget;     /* of the first request */
         usec_t deadline;   /* absolute; only ever moves earlier */
         usec_t ended;
+        uint64_t sequence; /* DrainRequest.sequence of the last request that it took in */
         uint32_t n_members, n_killed, n_unkillable;
 } Operation;
 
@@ -108,7 +115,7 @@ typedef struct MachineEffects {
         /* Carries out an action now. What follows later is told by machine_*() ("within effects" or afterwards). */
         void (*perform)(void *userdata, unsigned service, ServiceAction action, usec_t now);
         /* Called on each change of state, before the action: log, snapshot, publish. from == to when only the rung,
-         * the hook's command or a deadline changed. */
+         * the hook's command, a deadline or a flag changed. */
         void (*changed)(void *userdata, unsigned service, ServiceState from, ServiceEvent on, usec_t now);
         /* The service's one timer; USEC_INFINITY disarms. Not called when nothing changes. */
         void (*arm)(void *userdata, unsigned service, usec_t deadline);
@@ -147,6 +154,7 @@ typedef struct DrainRequest {
         usec_t budget;            /* USEC_INFINITY: the manager's */
         DrainUntil until;
         uint32_t flags;           /* OperationFlag */
+        uint64_t sequence;        /* of the signal that asks, so that a new core does not take it for another; else 0 */
         Cause cause;
 } DrainRequest;
 
@@ -173,7 +181,7 @@ void machine_told(Machine *machine, unsigned service, CellTold told);
 void machine_exited(Machine *machine, unsigned service, int code, int status, bool is_empty, usec_t now);
 /* No process of the service is left (looked at again after machine_exited() with is_empty false, or after a hook). */
 void machine_emptied(Machine *machine, unsigned service, usec_t now);
-void machine_hook_exited(Machine *machine, unsigned service, int code, int status, usec_t now);
+void machine_hook_exited(Machine *machine, unsigned service, int code, int status, bool is_empty, usec_t now);
 void machine_timer(Machine *machine, unsigned service, usec_t now);           /* arm()'s time has come */
 void machine_operation_timer(Machine *machine, unsigned place, usec_t now);
 void machine_ready(Machine *machine, unsigned service, usec_t now);           /* READY=1 */
@@ -188,10 +196,12 @@ void machine_guards(Machine *machine, unsigned service, bool hold, usec_t now);
 
 /* Puts a recorded cell or operation in its place; nothing is done yet. */
 void machine_restore_cell(Machine *machine, unsigned service, const Cell *cell);
-void machine_restore_operation(Machine *machine, unsigned place, const Operation *operation, const unsigned char *members);
+void machine_restore_operation(Machine *machine, unsigned place, const Operation *operation);
 /* After all of them: arms every timer and carries out what was ordered and not carried out. Exits that happened in
- * between are told after it. hook_runs: one bool a service, whether its hook's process was started. */
-void machine_restored(Machine *machine, const bool *hook_runs, usec_t now);
+ * between are told after it: a leader or hook that was started counts as alive until then. Before it the caller sets
+ * what only the spawn knows: machine_restore_runs(). */
+void machine_restore_runs(Machine *machine, unsigned service, bool leader_was_started, bool hook_was_started);
+void machine_restored(Machine *machine, usec_t now);
 
 /* --- looking --- */
 
@@ -203,7 +213,6 @@ const Operation *machine_operation_find(const Machine *machine, uint64_t id);
 /* The active operation that the service belongs to (the one with the earliest deadline), or NULL. */
 const Operation *machine_operation_of(const Machine *machine, unsigned service);
 bool machine_is_member(const Machine *machine, unsigned place, unsigned service);
-const unsigned char *machine_members(const Machine *machine, unsigned place); /* bit set */
 /* The first service that this one waits for (to start, to withdraw or to get its signal), or MACHINE_NO_SERVICE. */
 unsigned machine_waits_for(const Machine *machine, unsigned service);
 /* The rung's time as granted. */

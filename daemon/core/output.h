@@ -7,15 +7,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "../../protocol/base.h"
 #include "loop.h"
 #include "watchers.h"
 
+#define OUTPUT_NAME_MAX     63u           /* bytes of a service's name */
 #define OUTPUT_LINE_MAX     2048u         /* bytes of a line; what is longer goes on in the next one */
 #define OUTPUT_WAKEUP_MAX   65536u        /* bytes of one service in one wake-up */
-#define OUTPUT_LINES_WAKEUP 256u          /* lines of all services in one wake-up, after which the loop looks round */
+#define OUTPUT_LINES_WAKEUP 128u          /* lines of all services in one wake-up, after which the loop looks round */
+#define OUTPUT_LINES_FLUSH  1024u         /* lines that output_flush() reads */
 #define OUTPUT_RECENT_MAX   (256u * 1024u) /* bytes of recent lines, of all services together */
 
 typedef struct Outputs Outputs;
@@ -52,10 +53,10 @@ static inline void outputs_freep(Outputs **outputs) {
 void outputs_watch(Outputs *outputs, OutputWatcher *watcher);
 void outputs_unwatch(OutputWatcher *watcher);
 
-/* name: copied. uid: whom the service runs as, so that it can open /dev/stderr again; (uid_t) -1: as we do.
- * inherited_fd: consumed, on failure too; a read end from the store, or -EBADF for a new pipe. 0 or -errno. */
-must_check int output_open(OutputPipe **ret, Outputs *outputs, const char *name, uid_t uid, int inherited_fd);
-/* What is in the pipe is read first, the last line too when it has no end. Returns NULL. */
+/* name: of the service, copied. inherited_fd: consumed, on failure too; a read end from the store, or -EBADF for a new
+ * pipe. The service may open it again for writing (/dev/stderr), whatever user it has or changes to. 0 or -errno. */
+must_check int output_open(OutputPipe **ret, Outputs *outputs, const char *name, int inherited_fd);
+/* First output_flush(). Returns NULL. */
 OutputPipe *output_close(OutputPipe *pipe);
 static inline void output_closep(OutputPipe **pipe) {
         *pipe = output_close(*pipe);
@@ -69,5 +70,6 @@ void output_flush(OutputPipe *pipe);
 
 /* The newest n lines that are still kept, the oldest of them first; service: NULL is all. Returns how many. */
 unsigned outputs_recent(const Outputs *outputs, const char *service, unsigned n, OutputOnLine on_line, void *userdata);
-/* Lines ever read. */
+/* Lines ever read, and bytes that had to be dropped for want of memory. */
 uint64_t outputs_n_lines(const Outputs *outputs);
+uint64_t outputs_n_dropped(const Outputs *outputs);

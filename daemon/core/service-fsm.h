@@ -68,6 +68,7 @@ typedef enum ServiceAction {
         ACT_KILL,       /* a verdict for every process left, then SIGKILL to all of them, hooks too */
         ACT_STOP_POST,  /* run command hook_index of ExecStopPost= */
         ACT_STOPPED,    /* it is empty: clear away what belonged to this run */
+        ACT_END_HOOK,   /* SIGKILL to the hook that still runs */
         ACT_ABANDON,    /* it is not empty and KILL did not help: report, and go on without it */
         SERVICE_ACTION_MAX,
 } ServiceAction;
@@ -81,14 +82,16 @@ typedef struct ServiceFacts {
         bool has_leader;          /* the leader is alive */
         bool is_empty;            /* no process of it is alive */
         bool is_oneshot;
-        bool has_start_pre, has_reload, has_stop_hook, has_stop_post;
+        bool has_start_pre, has_reload, has_stop_hook;
+        bool has_stop_post;       /* and it has not been run in this stop */
         bool has_another_command; /* the list of the running hook goes on */
         bool has_another_rung;
         bool rung_reached_tree;   /* the rung's signal has gone to the whole tree */
         bool was_told;            /* the action of this state was carried out (a new core asks) */
         bool has_withdraw, has_quiesce; /* a time above zero is granted */
-        bool guards_hold;
-        bool must_roll_back;      /* the guard's time is over and OnGuardTimeout=rollback */
+        bool skips;               /* asked a second time: withdraw and quiesce are over */
+        bool has_hook;            /* a hook's process runs */
+        bool was_ready;           /* in this run */
         bool will_restart;        /* it is to be started again after this end */
         bool is_retryable;        /* the start failed for want of resources */
 } ServiceFacts;

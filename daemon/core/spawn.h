@@ -42,7 +42,8 @@ typedef struct SpawnRequest {
         int input, output, error;     /* become 0, 1, 2; -EBADF: /dev/null. Borrowed */
         int cgroup;                   /* fd of the cgroup directory, or -EBADF. Borrowed */
         pid_t *pid_word;              /* in shared memory: gets the pid before the child's first instruction */
-        uint64_t default_nofile;      /* soft RLIMIT_NOFILE that a child gets unless LimitNOFILE= says otherwise */
+        uint64_t default_nofile;      /* soft RLIMIT_NOFILE that a child gets unless LimitNOFILE= says otherwise; 0: ours */
+        bool keep_directory;          /* without WorkingDirectory=: our own, instead of "/" */
 } SpawnRequest;
 
 typedef struct SpawnFailure {
@@ -52,12 +53,13 @@ typedef struct SpawnFailure {
 
 enum { SPAWN_FAILED = 1 }; /* *reterr says where */
 
-typedef struct Spawner Spawner; /* stack with guard page and the shared report page */
+typedef struct Spawner Spawner; /* stack with guard page, the shared report page, /dev/null */
 must_check int spawner_new(Spawner **ret);
 Spawner *spawner_free(Spawner *spawner);
 static inline void spawner_freep(Spawner **spawner) { *spawner = spawner_free(*spawner); }
 
-/* 0: it runs, *ret_pidfd is the caller's. SPAWN_FAILED: nothing runs (the keeper will report the exit of a pid that
- * nobody needs to know; *pid_word is 0 again). */
+/* 0: it runs, *ret_pidfd is the caller's (-EBADF only where neither clone nor the kernel knows pidfds). SPAWN_FAILED: nothing
+ * runs (the keeper will report the exit of a pid that nobody needs to know; *pid_word is 0 again). A negative number is
+ * a request that makes no sense. */
 must_check int spawn_process(Spawner *spawner, const SpawnRequest *request, pid_t *ret_pid, int *ret_pidfd,
                              SpawnFailure *reterr);

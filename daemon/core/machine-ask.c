@@ -1,0 +1,188 @@
+#include "machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "machine-private.h"
+
+/* Starts, and what can be asked of a machine. */
+
+/* --- starting --- */
+
+static bool everything_drains(const Machine *machine) {
+        for (unsigned place = 0; place < MACHINE_OPERATIONS_MAX; place++)
+                if ((machine->active & (1u << place)) != 0 && (machine->operations[place].flags & OPERATION_ALL) != 0)
+                        return true;
+        return false;
+}
+
+static void want(Machine *machine, unsigned service) {
+        Cell *cell = &machine->cells[service];
+
+        cell_set(cell, CELL_WANTED, true);
+        if (cell->state != SERVICE_STOPPED && cell->state != SERVICE_BACKOFF)
+                return;
+        cell->n_starts = 0;
+        cell->n_restarts = 0;
+        cell->backoff = 0;
+        cell_set(cell, CELL_FAILED, false);
+        machine_post(machine, service, EV_START);
+        machine_post_gate(machine, service);
+}
+
+int machine_start(Machine *machine, unsigned service, usec_t now, const char **ret_why) {
+        unsigned *marked = machine->marked, n_marked = 0;
+        bool is_new = false;
+
+        machine_at(machine, now);
+        *ret_why = machine->why;
+        if (everything_drains(machine)) {
+                (void) snprintf(machine->why, sizeof(machine->why), "everything is being drained, so nothing is started");
+                return MACHINE_REFUSED;
+        }
+        /* A walk over what it pulls in; marked[] is the queue of the walk. */
+        marked[n_marked++] = service;
+        for (unsigned at = 0; at < n_marked; at++)
+                edges_foreach(pulled, &machine->order->pulls, marked[at]) {
+                        bool is_known = false;
+
+                        for (unsigned i = 0; i < n_marked && !is_known; i++)
+                                is_known = marked[i] == pulled;
+                        if (!is_known)
+                                marked[n_marked++] = pulled;
+                }
+        for (unsigned at = 0; at < n_marked; at++) {
+                if (machine_active_of(machine, marked[at]) != 0) {
+                        (void) snprintf(machine->why, sizeof(machine->why), "%s is being drained",
+                                        machine_config(machine, marked[at])->name);
+                        return MACHINE_REFUSED;
+                }
+                is_new |= machine->cells[marked[at]].state == SERVICE_STOPPED
+                        || machine->cells[marked[at]].state == SERVICE_BACKOFF;
+        }
+        if (!is_new)
+                return MACHINE_NOTHING;
+        for (unsigned at = n_marked; at-- > 0;)
+                want(machine, marked[at]);
+        machine_run(machine, now);
+        return 0;
+}
+
+void machine_start_all(Machine *machine, usec_t now) {
+        machine_at(machine, now);
+        for (unsigned at = machine->n; at-- > 0;)
+                want(machine, machine->order->stop_order[at]);
+        machine_run(machine, now);
+}
+
+int machine_reload_service(Machine *machine, unsigned service, usec_t now, const char **ret_why) {
+        const char *name = machine_config(machine, service)->name;
+
+        *ret_why = machine->why;
+        if (machine_config(machine, service)->reload.n == 0) {
+                (void) snprintf(machine->why, sizeof(machine->why), "%s has no ExecReload=", name);
+                return MACHINE_REFUSED;
+        }
+        if (machine->cells[service].state != SERVICE_RUNNING) {
+                (void) snprintf(machine->why, sizeof(machine->why), "%s is not running", name);
+                return MACHINE_REFUSED;
+        }
+        machine_post(machine, service, EV_RELOAD);
+        machine_run(machine, now);
+        return 0;
+}
+
+/* --- looking --- */
+
+const Cell *machine_cell(const Machine *machine, unsigned service) {
+        return &machine->cells[service];
+}
+
+unsigned machine_n_services(const Machine *machine) {
+        return machine->n;
+}
+
+const Operation *machine_operation(const Machine *machine, unsigned place) {
+        return &machine->operations[place];
+}
+
+const Operation *machine_operation_find(const Machine *machine, uint64_t id) {
+        for (unsigned place = 0; id != 0 && place < MACHINE_OPERATIONS_MAX; place++)
+                if (machine->operations[place].id == id)
+                        return &machine->operations[place];
+        return NULL;
+}
+
+const Operation *machine_operation_of(const Machine *machine, unsigned service) {
+        uint8_t active = machine_active_of(machine, service);
+        const Operation *found = NULL;
+
+        for (unsigned place = 0; active != 0; place++, active >>= 1)
+                if ((active & 1) != 0 && (!found || machine->operations[place].deadline < found->deadline))
+                        found = &machine->operations[place];
+        return found;
+}
+
+bool machine_is_member(const Machine *machine, unsigned place, unsigned service) {
+        return (machine->cells[service].operations & (1u << place)) != 0;
+}
+
+static unsigned waits_to_start(const Machine *machine, unsigned service) {
+        edges_foreach(needed, &machine->order->start_needs, service) {
+                ServiceState state = machine->cells[needed].state;
+
+                if (state != SERVICE_RUNNING && state != SERVICE_RELOADING && state != SERVICE_STOPPED)
+                        return needed;
+        }
+        return MACHINE_NO_SERVICE;
+}
+
+unsigned machine_waits_for(const Machine *machine, unsigned service) {
+        ServiceState state = machine->cells[service].state;
+
+        if (state == SERVICE_QUEUED)
+                return waits_to_start(machine, service);
+        if (state != SERVICE_PENDING && state != SERVICE_HELD)
+                return MACHINE_NO_SERVICE;
+        edges_foreach(before, &machine->order->stop_waits, service) {
+                ServiceState other = machine->cells[before].state;
+                bool is_so_far = other == SERVICE_STOPPED || (state == SERVICE_PENDING && other >= SERVICE_HELD);
+
+                if (machine_active_of(machine, before) != 0 && !is_so_far)
+                        return before;
+        }
+        if (machine->order->is_late[service])
+                for (unsigned i = 0; i < machine->n; i++)
+                        if (!machine->order->is_late[i] && machine_active_of(machine, i) != 0
+                            && machine->cells[i].state != SERVICE_STOPPED)
+                                return i;
+        return MACHINE_NO_SERVICE;
+}
+
+usec_t machine_plan(Machine *machine, usec_t budget, PlanRow *rows) {
+        usec_t end;
+
+        for (unsigned i = 0; i < machine->n; i++) {
+                unsigned char stage = machine->stages[i];
+
+                machine->marked[i] = stage;
+                if (machine->active == 0)
+                        machine->stages[i] = machine->cells[i].state == SERVICE_STOPPED ? BUDGET_GONE : BUDGET_WHOLE;
+        }
+        end = budget_plan(machine->budget, machine->stages, budget, rows);
+        for (unsigned i = 0; i < machine->n; i++)
+                machine->stages[i] = (unsigned char) machine->marked[i];
+        budget_forget(machine->budget);
+        return end;
+}
+
+bool machine_is_idle(const Machine *machine) {
+        for (unsigned i = 0; i < machine->n; i++)
+                if (machine->cells[i].state != SERVICE_STOPPED)
+                        return false;
+        return true;
+}
+
+uint64_t machine_n_unexpected(const Machine *machine) {
+        return machine->n_unexpected;
+}
