@@ -170,7 +170,8 @@ static void body_flood(void) {
 
         log_open(LOG_TARGET_CONSOLE, LOG_INFO, "draind");
         for (unsigned i = 0; i < FLOOD; i++)
-                log_message(LOG_INFO, "Line %u %.*s", i, (int) (i % 50), "..................................................");
+                log_message(LOG_INFO, "Line %u %.*s", i, (int) (i % 50),
+                            "..................................................");
         if (log_dropped() == 0 || log_dropped() >= FLOOD)
                 _exit(1);
         (void) close(go_on[1]);
@@ -368,8 +369,9 @@ static void body_journal_dies(void) {
 }
 
 static void test_a_journald_that_vanishes_leaves_stderr(void **state) {
-        cleanup(fd_closep) int journal = journal_make();
+        cleanup(fd_closep) int journal = -EBADF;
 
+        journal = journal_make();
         assert_string_equal(written(body_journal_dies), "draind: Hello.\n");
 }
 

@@ -11,8 +11,8 @@ static int parse_call(const char *text, MessageCall *ret) {
 static void test_a_call_is_read(void **state) {
         MessageCall call;
 
-        assert_int_equal(parse_call("{\"method\":\"a.b.C\",\"parameters\":{\"x\":1},\"more\":true,\"later\":[1]}", &call),
-                         MESSAGE_PARSED);
+        assert_int_equal(parse_call("{\"method\":\"a.b.C\",\"parameters\":{\"x\":1},\"more\":true,\"later\":[1]}",
+                                    &call), MESSAGE_PARSED);
         assert_string_equal(call.method, "a.b.C");
         assert_int_equal(json_integer_value(json_object_get(call.parameters, "x")), 1);
         assert_true(call.more);
@@ -21,7 +21,9 @@ static void test_a_call_is_read(void **state) {
 }
 
 static void test_absent_and_null_parameters_are_empty(void **state) {
-        static const char *const texts[] = { "{\"method\":\"a.B\"}", "{\"method\":\"a.B\",\"parameters\":null,\"more\":null}" };
+        static const char *const texts[] = {
+                "{\"method\":\"a.B\"}", "{\"method\":\"a.B\",\"parameters\":null,\"more\":null}",
+        };
 
         for (size_t i = 0; i < n_elements(texts); i++) {
                 MessageCall call;

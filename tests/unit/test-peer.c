@@ -65,8 +65,8 @@ static int setup(void **state) {
         assert_true(sd_event_new(&bench->event) >= 0);
         assert_int_equal(poller_new(&bench->poller, bench->event, 0, "test"), 0);
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-        assert_int_equal(peer_new(&bench->peer, bench->poller, fds[0], &(PeerLimits) { 1000, 2000000 }, &handlers, bench),
-                         0);
+        assert_int_equal(peer_new(&bench->peer, bench->poller, fds[0], &(PeerLimits) { 1000, 2000000 }, &handlers,
+                                  bench), 0);
         bench->other = fds[1];
         assert_int_equal(fcntl(bench->other, F_SETFL, O_NONBLOCK), 0);
         *state = bench;
