@@ -1,0 +1,141 @@
+#pragma once
+
+/* The keeper, `draind`: the parent of everything. It reaps, keeps file descriptors, starts the core
+ * (again), passes signals on, and performs the last rites. One thread; nothing is allocated after
+ * the start: whatever can grow is a static array. Knows no service, no configuration, no JSON. */
+
+#include <signal.h> /* siginfo_t, by value */
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h> /* sockaddr_un, by value */
+
+#include "../../protocol/base.h"
+#include "../../protocol/clock.h" /* usec_t, by value */
+#include "../../protocol/exit-record.h"
+#include "../../protocol/log.h"
+#include "../../protocol/ring.h"
+#include "store.h" /* STORE_MAX */
+
+#define KEEPER_EXIT_GIVEN_UP 70
+#define KEEPER_SIGNAL_MAX    64
+#define KEEPER_SIGNALS_KEPT  3u /* of one kind while the ring is full: three TERM are three steps */
+#define KEEPER_RESTART_USEC  (2 * USEC_PER_SEC)
+
+/* Signals of one kind that wait for room in the ring. */
+typedef struct KeeperSignal {
+        unsigned n_pending;
+        RingRecord record;
+} KeeperSignal;
+
+/* What is known of the core's health, and when to look after it next. */
+typedef struct KeeperWatch {
+        bool is_starting;       /* it has not answered yet */
+        bool is_condemned;      /* it was sent KILL and is not dead yet */
+        usec_t pinged;          /* when the last ping was sent */
+        usec_t pong_deadline;   /* from then on an unanswered ping means a dead core */
+        usec_t overdue;         /* 0, or: the drain's deadline is over, and the core has until then to answer */
+        usec_t settled;         /* the drain's deadline that the core has answered for already */
+        usec_t upstream;        /* the next WATCHDOG=1 for systemd */
+        usec_t upstream_period; /* USEC_INFINITY: it wants none */
+} KeeperWatch;
+
+typedef struct Keeper {
+        pid_t pid;
+        char **argv;        /* borrowed from main() */
+        Ring *ring;
+        int ring_fd, event_fd, room_fd, signal_fd, notify_fd;
+        char notify_address[64]; /* as NOTIFY_SOCKET= has it */
+        int upstream_fd;         /* to systemd; -EBADF: nobody listens */
+        struct sockaddr_un upstream;
+        socklen_t upstream_size;
+
+        pid_t core;            /* 0: none */
+        bool has_core_exited;  /* it is a zombie, and core_exit waits to be handled */
+        siginfo_t core_exit;
+        usec_t respawn;        /* start a core then; USEC_INFINITY: not wanted */
+        usec_t restart;        /* SIGUSR2: kill the core then; USEC_INFINITY: not asked for */
+        usec_t deaths[5];      /* when the last cores died, 0: none; a ring of its own */
+        unsigned n_deaths;
+        KeeperWatch watch;
+
+        KeeperSignal signals[KEEPER_SIGNAL_MAX + 1];
+        bool has_pending_signal;
+        bool must_reap;
+        bool is_given_up, is_over;
+        int exit_status;
+} Keeper;
+
+/* reap.c: what ended, and which signals came. */
+
+/* Records and reaps the dead, a bounded batch; sets must_reap when there is more. The end of the core is
+ * noted in has_core_exited instead. */
+void reap_children(Keeper *k);
+/* Reaps one zombie of ours. */
+void reap_one(pid_t pid);
+/* Reaps everyone who is dead without telling anybody; false when no child is left at all. */
+bool reap_silently(void);
+/* Reads the signalfd and tells the core. */
+void reap_signals(Keeper *k, usec_t now);
+/* Tries again what a full ring held back. */
+void reap_retry(Keeper *k);
+/* Wakes the core. */
+void reap_kick(Keeper *k);
+
+/* respawn.c: the life of the core. */
+
+/* Takes over the fds that were inherited, remembers argv and builds the environment. 0 or -errno. */
+must_check int respawn_init(Keeper *k, char **argv);
+/* Starts a core. When that fails it is tried again a moment later. */
+void respawn_core(Keeper *k, usec_t now);
+/* The core has ended: the end of everything, a new core, or the last rites. */
+void respawn_on_exit(Keeper *k, usec_t now);
+
+/* place.c: fds in the order that a started program expects. */
+
+#define PLACE_MAX (STORE_MAX + 512u)
+/* In a child before exec: moves sources[i] to FDS_FIRST + i, without CLOEXEC. Changes sources. 0 or -errno. */
+must_check int place_fds(int *sources, unsigned n);
+
+/* watch.c: whether the core is alive. */
+
+/* Reads WATCHDOG_USEC= and WATCHDOG_PID=. */
+void watch_init(Keeper *k);
+/* A new core was started. */
+void watch_on_spawn(Keeper *k, usec_t now);
+/* Whatever is due by now: pings, the end of patience, a core to be started. */
+void watch_tick(Keeper *k, usec_t now);
+/* When watch_tick() has to be called next. */
+usec_t watch_next(const Keeper *k, usec_t now);
+/* Tells systemd that we live, when it is time. */
+void watch_upstream(Keeper *k, usec_t now);
+
+/* last-rites.c: the end of all that is left. */
+
+/* TERM to all, time, KILL to all; sets exit_status. */
+void last_rites_perform(Keeper *k);
+/* KILL to all that is left, until nobody is or only those remain who cannot be killed. */
+void last_rites_sweep(Keeper *k);
+
+/* descendants.c: everybody who descends from a process. */
+
+#define DESCENDANTS_MAX 65536u
+
+/* Sends the signal to every descendant of ours, however deep (and CONT after TERM, for those who are stopped).
+ * Returns how many there are; never touches a process that is not one of them. */
+unsigned descendants_signal(int signal);
+/* The pid in that place of the last descendants_signal(). */
+pid_t descendants_get(unsigned index);
+
+/* say.c: what the keeper tells people and systemd. */
+
+#define say(level, ...) log_message(level, __VA_ARGS__)
+void say_help(void);
+void say_version(void);
+/* "was killed by signal 9", "exited with status 1". Returns buf. */
+char *say_death(char *buf, size_t size, const siginfo_t *si);
+/* Finds systemd's socket in NOTIFY_SOCKET=; no socket is fine. */
+void say_upstream_open(Keeper *k, const char *address);
+/* One datagram to systemd; dropped when it would block. */
+void say_upstream(Keeper *k, const char *text, size_t length);

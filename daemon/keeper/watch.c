@@ -1,0 +1,140 @@
+#include "keeper.h"
+
+#define WATCH_PERIOD_USEC          (10 * USEC_PER_SEC)
+#define WATCH_PERIOD_DRAINING_USEC (1 * USEC_PER_SEC)
+#define WATCH_PATIENCE_DRAINING    (2 * USEC_PER_SEC)
+#define WATCH_START_USEC           (30 * USEC_PER_SEC) /* configuration, blackboard, ring: before its loop runs */
+#define WATCH_LATE_USEC            (1 * USEC_PER_SEC)
+
+/* The core's words in the shared page are read once each, whatever it does to them meanwhile. */
+static bool watch_is_draining(const Keeper *k) {
+        return __atomic_load_n(&k->ring->is_draining, __ATOMIC_ACQUIRE) != 0;
+}
+
+static usec_t watch_deadline(const Keeper *k) {
+        return watch_is_draining(k) ? __atomic_load_n(&k->ring->deadline_usec, __ATOMIC_RELAXED) : USEC_INFINITY;
+}
+
+static bool watch_is_answered(const Keeper *k) {
+        return k->core > 0 && __atomic_load_n(&k->ring->pong, __ATOMIC_ACQUIRE) == k->ring->ping;
+}
+
+static usec_t watch_period(const Keeper *k) {
+        return watch_is_draining(k) ? WATCH_PERIOD_DRAINING_USEC : WATCH_PERIOD_USEC;
+}
+
+void watch_init(Keeper *k) {
+        const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+        unsigned long long period = usec ? strtoull(usec, NULL, 10) : 0;
+
+        k->watch.upstream = k->watch.upstream_period = USEC_INFINITY;
+        if (period < 2 || (pid && strtol(pid, NULL, 10) != (long) getpid()))
+                return;
+        k->watch.upstream_period = period / 2;
+        k->watch.upstream = 0;
+}
+
+static void watch_ping(Keeper *k, usec_t now, usec_t patience) {
+        __atomic_store_n(&k->ring->ping, k->ring->ping + 1, __ATOMIC_RELEASE);
+        k->watch.pinged = now;
+        k->watch.pong_deadline = usec_add(now, patience);
+        reap_kick(k);
+}
+
+void watch_on_spawn(Keeper *k, usec_t now) {
+        k->watch.is_starting = true;
+        k->watch.is_condemned = false;
+        k->watch.overdue = k->watch.settled = 0;
+        watch_ping(k, now, WATCH_START_USEC);
+}
+
+static void watch_condemn(Keeper *k) {
+        k->watch.is_condemned = true;
+        k->watch.pong_deadline = USEC_INFINITY;
+        (void) kill(k->core, SIGKILL); /* our child and not reaped: it is the core */
+}
+
+static void watch_core(Keeper *k, usec_t now) {
+        KeeperWatch *w = &k->watch;
+
+        if (watch_is_answered(k)) {
+                w->is_starting = false;
+                if (now >= usec_add(w->pinged, watch_period(k)))
+                        watch_ping(k, now, watch_is_draining(k) ? WATCH_PATIENCE_DRAINING : WATCH_PERIOD_USEC);
+                return;
+        }
+        if (now < w->pong_deadline)
+                return;
+        if (now > usec_add(w->pong_deadline, WATCH_LATE_USEC)) {
+                /* We are late ourselves: the machine slept, or all of us were frozen. Ask again. */
+                w->pong_deadline = usec_add(now, WATCH_PATIENCE_DRAINING);
+                return;
+        }
+        say(LOG_WARNING, "The core does not answer%s, killing it.", w->is_starting ? " since its start" : "");
+        watch_condemn(k);
+}
+
+/* The drain's deadline is over: a core that still answers is at work on it; any other is given up. */
+static void watch_drain(Keeper *k, usec_t now) {
+        KeeperWatch *w = &k->watch;
+        usec_t deadline = watch_deadline(k);
+
+        if (now < deadline) {
+                w->overdue = 0; /* it was taken back */
+        } else if (w->settled == deadline) {
+                return;
+        } else if (w->overdue == 0) {
+                if (watch_is_answered(k))
+                        watch_ping(k, now, WATCH_PATIENCE_DRAINING);
+                w->overdue = usec_add(now, WATCH_LATE_USEC);
+        } else if (watch_is_answered(k)) {
+                w->settled = deadline;
+                w->overdue = 0;
+        } else if (now >= w->overdue) {
+                say(LOG_ERR, "The core is not there at the deadline of the drain, giving it up.");
+                k->is_given_up = true;
+        }
+}
+
+void watch_upstream(Keeper *k, usec_t now) {
+        static const char alive[] = "WATCHDOG=1";
+
+        if (k->watch.upstream_period == USEC_INFINITY || now < k->watch.upstream)
+                return;
+        k->watch.upstream = usec_add(now, k->watch.upstream_period);
+        if (!k->watch.is_condemned) /* a core that even KILL does not end: let systemd try */
+                say_upstream(k, alive, sizeof(alive) - 1);
+}
+
+void watch_tick(Keeper *k, usec_t now) {
+        if (k->core == 0 && now >= k->respawn)
+                respawn_core(k, now);
+        if (k->core > 0 && now >= k->restart && !k->watch.is_condemned)
+                watch_condemn(k); /* asked by SIGUSR2 to end, and it did not */
+        if (k->core > 0)
+                watch_core(k, now);
+        watch_drain(k, now);
+        watch_upstream(k, now);
+}
+
+usec_t watch_next(const Keeper *k, usec_t now) {
+        const KeeperWatch *w = &k->watch;
+        usec_t next = w->upstream, deadline = watch_deadline(k);
+
+        if (k->core == 0) {
+                next = usec_min(next, k->respawn);
+        } else {
+                usec_t period_ends = usec_add(w->pinged, watch_period(k));
+
+                if (now < period_ends || watch_is_answered(k))
+                        next = usec_min(next, period_ends);
+                next = usec_min(next, watch_is_answered(k) ? USEC_INFINITY : w->pong_deadline);
+                if (!w->is_condemned)
+                        next = usec_min(next, k->restart);
+        }
+        if (w->overdue != 0)
+                next = usec_min(next, w->overdue);
+        else if (w->settled != deadline)
+                next = usec_min(next, deadline);
+        return next;
+}
