@@ -59,9 +59,8 @@ static int service_get_info(Call *call, const json_t *parameters, void *userdata
                         json_decref(names);
                         return -ENOMEM;
                 }
-        return call_reply(call, json_pack("{s:s, s:s, s:s, s:s, s:o}", "vendor", options->vendor, "product",
-                                          options->product, "version", options->version, "url", options->url,
-                                          "interfaces", names), false);
+        return call_reply_pack(call, false, "{s:s, s:s, s:s, s:s, s:o}", "vendor", options->vendor, "product",
+                               options->product, "version", options->version, "url", options->url, "interfaces", names);
 }
 
 static int service_get_description(Call *call, const json_t *parameters, void *userdata) {
@@ -79,7 +78,7 @@ static int service_get_description(Call *call, const json_t *parameters, void *u
         interface = find_interface(userdata, arguments.name, strlen(arguments.name));
         if (!interface)
                 return call_error(call, ERROR_INTERFACE_NOT_FOUND, json_pack("{s:s}", "interface", arguments.name));
-        return call_reply(call, json_pack("{s:s}", "description", interface->description), false);
+        return call_reply_pack(call, false, "{s:s}", "description", interface->description);
 }
 
 static const ServerMethod service_methods[] = {

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct User { /* one for each uid that is connected */
 struct Call {
         Connection *connection;
         MessageCall message;
+        const ServerInterface *interface; /* NULL: there is no such method */
         void (*on_gone)(Call *call, void *userdata); /* NULL until it is kept */
         void *userdata;
         bool is_in_handler, is_done;
@@ -190,6 +192,32 @@ int call_error(Call *call, const char *error, json_t *parameters) {
         return r;
 }
 
+/* The method has failed, which is our trouble and not the caller's. */
+static void call_failed(Call *call, int error) {
+        char name[256];
+
+        log_message(LOG_WARNING, "Could not carry out %s for process %d: %s.", call->message.method,
+                    (int) call_credentials(call)->pid, strerror(-error));
+        (void) snprintf(name, sizeof(name), "%s.Failed", call->interface->name);
+        (void) call_error(call, name, json_pack("{s:i, s:s}", "errno", -error, "message", strerror(-error)));
+}
+
+int call_reply_pack(Call *call, bool continues, const char *format, ...) {
+        json_error_t error;
+        json_t *parameters;
+        va_list arguments;
+        int r;
+
+        va_start(arguments, format);
+        parameters = json_vpack_ex(&error, 0, format, arguments);
+        va_end(arguments);
+        if (parameters)
+                return call_reply(call, parameters, continues);
+        r = json_error_code(&error) == json_error_invalid_utf8 ? -EILSEQ : -ENOMEM;
+        call_failed(call, r);
+        return r;
+}
+
 int call_invalid_parameter(Call *call, const char *parameter) {
         return call_error(call, ERROR_INVALID_PARAMETER, json_pack("{s:s}", "parameter", parameter));
 }
@@ -228,39 +256,28 @@ bool call_may_change(const Call *call) {
 
 /* Dispatch. */
 
-/* The handler has failed, which is our trouble and not the caller's. */
-static void call_failed(Call *call, const ServerInterface *interface, int error) {
-        char name[256];
-
-        log_message(LOG_WARNING, "Could not carry out %s for process %d: %s.", call->message.method,
-                    (int) call_credentials(call)->pid, strerror(-error));
-        (void) snprintf(name, sizeof(name), "%s.Failed", interface->name);
-        (void) call_error(call, name, json_pack("{s:i, s:s}", "errno", -error, "message", strerror(-error)));
-}
-
-static void call_handle(Call *call, const ServerInterface *interface, const ServerMethod *method) {
+static void call_handle(Call *call, const ServerMethod *method) {
         int r;
 
         call->is_in_handler = true;
-        r = method->handler(call, call->message.parameters, interface->userdata);
+        r = method->handler(call, call->message.parameters, call->interface->userdata);
         call->is_in_handler = false;
         if (call->is_done) {
                 call_free(call);
         } else if (r < 0) {
-                call_failed(call, interface, r);
+                call_failed(call, r);
         } else if (call->message.oneway && !call->on_gone) {
                 call_finish(call);
         } else if (!call->on_gone) { /* neither answered nor kept: the caller must not wait for ever */
-                call_failed(call, interface, -ENOMSG);
+                call_failed(call, -ENOMSG);
         }
 }
 
 /* Answered or refused with the errors that every Varlink service has. */
 static void call_dispatch(Call *call) {
         const MessageCall *message = &call->message;
-        const ServerInterface *interface = NULL;
         const ServerMethod *method = server_interfaces_find(&call->connection->server->interfaces, message->method,
-                                                            &interface);
+                                                            &call->interface);
 
         if (!method)
                 (void) call_error(call, ERROR_METHOD_NOT_FOUND, json_pack("{s:s}", "method", message->method));
@@ -271,7 +288,7 @@ static void call_dispatch(Call *call) {
         else if ((method->flags & METHOD_NEEDS_MORE) != 0 && !message->more)
                 (void) call_error(call, ERROR_EXPECTED_MORE, NULL);
         else
-                call_handle(call, interface, method);
+                call_handle(call, method);
 }
 
 static void connection_on_message(Peer *peer, const char *text, size_t length, void *userdata) {

@@ -72,10 +72,14 @@ must_check int server_listen(Server *server, int fd);
 must_check int server_add_connection(Server *server, int fd);
 unsigned server_n_connections(const Server *server);
 
-/* The last reply of a call ends it: call must not be used after it. parameters: consumed, on failure too; NULL is {}.
- * continues: another reply follows. For a caller that did not ask for `more` those are swallowed, and only the last
- * one is sent; for a `oneway` call nothing is. 0 or -ENOMEM, in which case the connection is lost, and nothing else. */
+/* The last reply of a call ends it: call must not be used after it. parameters: consumed, on failure too; NULL is {},
+ * so check what may have failed to be built. continues: another reply follows. For a caller that did not ask for
+ * `more` those are swallowed, and only the last one is sent; for a `oneway` call nothing is. 0 or -ENOMEM, in which
+ * case the connection is lost, and nothing else. */
 int call_reply(Call *call, json_t *parameters, bool continues);
+/* Builds the parameters as json_pack(3). What cannot be built (no memory, a string that is no UTF-8) ends the call with
+ * "INTERFACE.Failed" and returns -errno. */
+int call_reply_pack(Call *call, bool continues, const char *format, ...);
 int call_error(Call *call, const char *error, json_t *parameters);
 int call_invalid_parameter(Call *call, const char *parameter);
 /* The call outlives its handler. on_gone: called once if the connection ends before the last reply; call is not to be

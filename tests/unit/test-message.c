@@ -122,6 +122,42 @@ static void test_messages_are_written_as_varlink_has_them(void **state) {
         json_decref(array);
 }
 
+/* Allocations of jansson that still succeed. */
+static long n_allocations_left;
+
+static void *failing_malloc(size_t size) {
+        return n_allocations_left-- > 0 ? malloc(size) : NULL;
+}
+
+/* However far it comes, a failure is reported, nothing leaks and nothing is handed out. */
+static void test_every_failed_allocation_is_reported(void **state) {
+        static const char text[] = "{\"method\":\"a.b.C\",\"parameters\":{\"x\":[1,2.5,\"y\",{}],\"z\":null}}";
+        int parsed = -1, formatted = -1;
+        long n;
+
+        json_set_alloc_funcs(failing_malloc, free);
+        for (n = 0; n < 1000 && (parsed != 0 || formatted != 0); n++) {
+                MessageCall call = { 0 };
+                char *written = NULL;
+                size_t length = 0;
+
+                n_allocations_left = n;
+                parsed = message_parse_call(text, strlen(text), &call);
+                assert_true(parsed == MESSAGE_PARSED || parsed == -ENOMEM || parsed == MESSAGE_INVALID);
+                assert_true((parsed == MESSAGE_PARSED) == (call.root != NULL));
+                if (parsed != MESSAGE_PARSED)
+                        continue;
+                n_allocations_left = n - 20; /* writing needs fewer: all its failures are met, too */
+                formatted = message_format_error("a.b.Bad", call.parameters, &written, &length);
+                assert_true(formatted == 0 || formatted == -ENOMEM);
+                assert_true((formatted == 0) == (written != NULL));
+                free(written);
+                message_call_done(&call);
+        }
+        assert_in_range(n, 10, 999);
+        json_set_alloc_funcs(malloc, free);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_call_is_read),
@@ -130,6 +166,7 @@ int main(void) {
                 cmocka_unit_test(test_deep_nesting_never_reaches_the_parser),
                 cmocka_unit_test(test_replies_are_read),
                 cmocka_unit_test(test_messages_are_written_as_varlink_has_them),
+                cmocka_unit_test(test_every_failed_allocation_is_reported),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

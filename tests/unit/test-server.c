@@ -42,7 +42,7 @@ static int echo(Call *call, const json_t *parameters, void *userdata) {
         bench->n_calls++;
         if (fields_decode(parameters, fields, &arguments, &bad) != FIELDS_DECODED)
                 return call_invalid_parameter(call, bad);
-        return call_reply(call, json_pack("{s:s}", "text", arguments.text), false);
+        return call_reply_pack(call, false, "{s:s}", "text", arguments.text);
 }
 
 static void on_gone(Call *call, void *userdata) {
@@ -73,6 +73,10 @@ static int refuse(Call *call, const json_t *parameters, void *userdata) {
         return -ENOSPC;
 }
 
+static int garble(Call *call, const json_t *parameters, void *userdata) {
+        return call_reply_pack(call, false, "{s:s}", "text", "\xff");
+}
+
 static int forget(Call *call, const json_t *parameters, void *userdata) {
         return 0;
 }
@@ -83,9 +87,15 @@ static int change(Call *call, const json_t *parameters, void *userdata) {
 }
 
 static const ServerMethod methods[] = {
-        { "Echo", echo, 0 },     { "Keep", keep, 0 },     { "Count", count, 0 },
-        { "Fail", refuse, 0 },     { "Forget", forget, 0 }, { "Change", change, METHOD_CHANGES },
-        { "Watch", keep, METHOD_NEEDS_MORE },             { NULL, NULL, 0 },
+        { "Echo", echo, 0 },
+        { "Keep", keep, 0 },
+        { "Count", count, 0 },
+        { "Fail", refuse, 0 },
+        { "Forget", forget, 0 },
+        { "Garble", garble, 0 },
+        { "Change", change, METHOD_CHANGES },
+        { "Watch", keep, METHOD_NEEDS_MORE },
+        { NULL, NULL, 0 },
 };
 
 static int start(void **state, const ServerOptions *options) {
@@ -233,6 +243,8 @@ static void test_the_standard_errors_are_answered(void **state) {
 
         for (size_t i = 0; i < n_elements(rows); i++)
                 expect(bench, fd, rows[i][0], rows[i][1]);
+        say(fd, "{\"method\":\"io.test.Garble\"}");
+        assert_non_null(strstr(hear(bench, fd), "io.test.Failed"));
         say(fd, "{\"method\":\"io.test.Forget\"}"); /* a handler that does nothing does not leave its caller waiting */
         assert_non_null(strstr(hear(bench, fd), "io.test.Failed"));
 }
@@ -485,6 +497,36 @@ static void test_thousands_of_connections_are_served(void **state) {
         assert_int_equal(bench->n_gone, 0);
 }
 
+/* Allocations of jansson that still succeed. */
+static long n_allocations_left;
+
+static void *failing_malloc(size_t size) {
+        return n_allocations_left-- > 0 ? malloc(size) : NULL;
+}
+
+/* Whichever allocation fails, the caller gets its reply, an error, or the end of the connection; never silence. */
+static void test_want_of_memory_costs_the_connection_at_most(void **state) {
+        Bench *bench = *state;
+        unsigned n_ends = 0, n_good = 0;
+
+        json_set_alloc_funcs(failing_malloc, free);
+        for (long n = 0; n < 100 && n_good < 3; n++) {
+                cleanup(fd_closep) int fd = client(bench);
+                const char *reply;
+
+                n_allocations_left = n;
+                say(fd, "{\"method\":\"io.test.Echo\",\"parameters\":{\"text\":\"1\"}}");
+                reply = hear(bench, fd);
+                n_ends += !reply;
+                assert_true(!reply || strcmp(reply, "{}") != 0);
+                n_good += reply && strcmp(reply, "{\"parameters\":{\"text\":\"1\"}}") == 0;
+        }
+        json_set_alloc_funcs(malloc, free);
+        assert_true(n_ends > 3);
+        assert_int_equal(n_good, 3);
+        loop_until(bench->event, server_n_connections(bench->server) == 0);
+}
+
 /* No fd is left: the client is sent away, the loop comes to rest, and afterwards all is well. */
 static void test_running_out_of_fds_does_not_spin(void **state) {
         Bench *bench = *state;
@@ -573,6 +615,7 @@ int main(void) {
                 server_test(test_all_queues_together_are_bounded, setup_small),
                 server_test(test_connections_above_the_limits_are_closed_at_once, setup_small),
                 server_test(test_thousands_of_connections_are_served, setup_many),
+                server_test(test_want_of_memory_costs_the_connection_at_most, setup),
                 server_test(test_running_out_of_fds_does_not_spin, setup),
                 server_test(test_only_those_who_may_change_things, setup),
         };
