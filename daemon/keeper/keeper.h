@@ -113,7 +113,7 @@ void watch_upstream(Keeper *k, usec_t now);
 
 /* last-rites.c: the end of all that is left. */
 
-/* TERM to all, time, KILL to all; sets exit_status. */
+/* TERM to all, and the time that they have; sets is_over and exit_status. The sweep has to follow. */
 void last_rites_perform(Keeper *k);
 /* KILL to all that is left, until nobody is or only those remain who cannot be killed. */
 void last_rites_sweep(Keeper *k);

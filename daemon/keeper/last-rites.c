@@ -97,7 +97,6 @@ void last_rites_perform(Keeper *k) {
                 n_asked += last_rites_wait(k, end);
                 now = clock_now_usec();
         }
-        last_rites_sweep(k);
         k->core = 0;
         k->exit_status = KEEPER_EXIT_GIVEN_UP;
         k->is_over = true;

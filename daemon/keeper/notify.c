@@ -99,8 +99,8 @@ static void notify_handle(Keeper *k, const char *text, size_t length, int *fds, 
                 say_upstream(k, upstream, message.upstream_length);
 }
 
-/* Collects the fds, and says who sent them: 0 when nobody did. */
-static pid_t notify_unpack(struct msghdr *header, int *ret_fds, unsigned *ret_n_fds) {
+/* Collects up to max fds, and says who sent them: 0 when nobody did. */
+static pid_t notify_unpack(struct msghdr *header, int *ret_fds, unsigned max, unsigned *ret_n_fds) {
         pid_t sender = 0;
         unsigned n = 0;
 
@@ -109,7 +109,7 @@ static pid_t notify_unpack(struct msghdr *header, int *ret_fds, unsigned *ret_n_
 
                 if (c->cmsg_level != SOL_SOCKET)
                         continue;
-                if (c->cmsg_type == SCM_RIGHTS && n + size / sizeof(int) <= NOTIFY_FDS_MAX) {
+                if (c->cmsg_type == SCM_RIGHTS && n + size / sizeof(int) <= max) {
                         memcpy(ret_fds + n, CMSG_DATA(c), size);
                         n += (unsigned) (size / sizeof(int));
                 } else if (c->cmsg_type == SCM_CREDENTIALS && size >= sizeof(struct ucred)) {
@@ -123,8 +123,23 @@ static pid_t notify_unpack(struct msghdr *header, int *ret_fds, unsigned *ret_n_
         return sender;
 }
 
-/* One datagram; false when there is none. Anybody can reach an abstract socket, so only the core is heard. */
-static bool notify_receive(Keeper *k) {
+/* Who sent the next datagram, which stays where it is and whose fds are not taken: 0 for nobody we could know,
+ * -errno when there is none. */
+static int notify_peek(const Keeper *k) {
+        union {
+                struct cmsghdr align;
+                char bytes[CMSG_SPACE(sizeof(struct ucred))];
+        } control;
+        struct msghdr header = { .msg_control = &control, .msg_controllen = sizeof(control) };
+        int none[1];
+        unsigned n_none;
+
+        if (recvmsg(k->notify_fd, &header, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
+                return -errno;
+        return notify_unpack(&header, none, 0, &n_none);
+}
+
+static void notify_take(Keeper *k) {
         static char text[NOTIFY_MESSAGE_MAX];
         static union {
                 struct cmsghdr align;
@@ -137,18 +152,30 @@ static bool notify_receive(Keeper *k) {
         int fds[NOTIFY_FDS_MAX];
         unsigned n_fds;
         ssize_t length;
-        pid_t sender;
 
         length = recvmsg(k->notify_fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (length < 0)
-                return errno == EINTR;
-        sender = notify_unpack(&header, fds, &n_fds);
+                return;
+        (void) notify_unpack(&header, fds, NOTIFY_FDS_MAX, &n_fds);
         if (header.msg_flags & MSG_CTRUNC)
                 say(LOG_WARNING, "Cannot receive a file descriptor from the core: too many are open.");
-        else if (!(header.msg_flags & MSG_TRUNC) && k->core > 0 && sender == k->core)
+        else if (!(header.msg_flags & MSG_TRUNC))
                 notify_handle(k, text, (size_t) length, fds, n_fds);
         for (unsigned i = 0; i < n_fds; i++)
                 (void) fd_close(fds[i]);
+}
+
+/* One datagram; false when there is none. Anybody can reach an abstract socket, so only the core is heard. The
+ * fds of a stranger never become ours: to close a file on a hung file system could block us. */
+static bool notify_receive(Keeper *k) {
+        int sender = notify_peek(k);
+
+        if (sender < 0)
+                return false;
+        if (sender > 0 && sender == k->core)
+                notify_take(k);
+        else
+                (void) !recv(k->notify_fd, NULL, 0, MSG_DONTWAIT);
         return true;
 }
 
