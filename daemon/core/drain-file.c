@@ -97,7 +97,9 @@ void drain_environment(const DrainNotice *notice, char buf[static DRAIN_ENVIRONM
 
         drain_texts_make(&texts, notice);
         for (unsigned i = 0; i < DRAIN_ENVIRONMENT_N; i++) {
+                size_t room = DRAIN_ENVIRONMENT_MAX - used;
+
                 ret_strings[i] = buf + used;
-                used += (size_t) snprintf(buf + used, DRAIN_ENVIRONMENT_MAX - used, "%s=%s", pairs[i][0], pairs[i][1]) + 1;
+                used += (size_t) snprintf(buf + used, room, "%s=%s", pairs[i][0], pairs[i][1]) + 1;
         }
 }

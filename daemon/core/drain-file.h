@@ -26,7 +26,7 @@ must_check int drain_file_write(int dirfd, const char *name, const DrainNotice *
 /* The drain has ended or was taken back. Fine when there is none. */
 must_check int drain_file_remove(int dirfd, const char *name);
 
-/* DRAIND_DEADLINE_BOOTTIME_USEC=, DRAIND_REMAINING_USEC=, DRAIND_CAUSE=, DRAIND_PHASE=, DRAIND_OPERATION=. strings point
- * into buf. */
+/* DRAIND_DEADLINE_BOOTTIME_USEC=, DRAIND_REMAINING_USEC=, DRAIND_CAUSE=, DRAIND_PHASE=, DRAIND_OPERATION=. The strings
+ * point into buf. */
 void drain_environment(const DrainNotice *notice, char buf[static DRAIN_ENVIRONMENT_MAX],
                        char *ret_strings[static DRAIN_ENVIRONMENT_N]);

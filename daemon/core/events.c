@@ -76,12 +76,12 @@ static void event_record_pack(EventRecord *record, const Event *event) {
                 .kind = (uint8_t) event->kind,
         };
         for (unsigned i = 0; i < EVENT_N_TEXTS; i++) {
-                size_t room = sizeof(record->data) - used;
+                size_t left = sizeof(record->data) - used, room = limits[i] < left ? limits[i] : left;
 
                 if (!texts[i])
                         continue;
                 record->places[i] = (uint8_t) (used + 1);
-                used += text_escape(record->data + used, limits[i] < room ? limits[i] : room, texts[i], strlen(texts[i])) + 1;
+                used += text_escape(record->data + used, room, texts[i], strlen(texts[i])) + 1;
         }
 }
 

@@ -1,8 +1,8 @@
 #include "loop.h"
 
 /* Timers: an array heap of pointers to timers that belong to others, each of which knows its place. The one sd-event
- * timer is set to the first deadline before the loop sleeps (in its prepare callback), so arming is a heap operation and
- * nothing else, however many timers are armed in between. */
+ * timer is set to the first deadline before the loop sleeps (in its prepare callback), so arming is a heap operation
+ * and nothing else, however many timers are armed in between. */
 
 #include <assert.h>
 
@@ -128,8 +128,8 @@ static int loop_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 static int loop_make_timer(Loop *loop) {
         int r;
 
-        r = sd_event_add_time(loop->event, &loop->timer, CLOCK_BOOTTIME, USEC_INFINITY, LOOP_ACCURACY_USEC, loop_on_timer,
-                              loop);
+        r = sd_event_add_time(loop->event, &loop->timer, CLOCK_BOOTTIME, USEC_INFINITY, LOOP_ACCURACY_USEC,
+                              loop_on_timer, loop);
         if (r < 0)
                 return r;
         (void) sd_event_source_set_description(loop->timer, "timers"); /* only to be read while debugging */
@@ -243,8 +243,8 @@ static void loop_removep(LoopSource **source) {
         *source = loop_remove(*source);
 }
 
-int loop_add_fd(Loop *loop, int fd, uint32_t events, int priority, const char *description, LoopReady ready, void *userdata,
-                LoopSource **ret) {
+int loop_add_fd(Loop *loop, int fd, uint32_t events, int priority, const char *description, LoopReady ready,
+                void *userdata, LoopSource **ret) {
         cleanup(loop_removep) LoopSource *source = malloc(sizeof(*source));
         int r;
 

@@ -32,7 +32,8 @@ struct Timer {
         uint32_t place;    /* in the heap, counted from 1; 0: not armed */
 };
 
-/* n_timers_max: room for so many timers is made now, so that arming never allocates; loop_reserve_timers() makes more. */
+/* n_timers_max: room for so many timers is made now, so that arming never allocates; loop_reserve_timers() makes
+ * more. */
 must_check int loop_new(Loop **ret, unsigned n_timers_max);
 must_check int loop_reserve_timers(Loop *loop, unsigned n_timers_max);
 Loop *loop_free(Loop *loop);
@@ -56,7 +57,8 @@ LoopSource *loop_remove(LoopSource *source);
 /* Runs once when nothing of higher priority is pending; posting it again before it ran changes nothing. */
 typedef void (*LoopLater)(void *userdata);
 typedef struct LoopWork LoopWork;
-must_check int loop_add_work(Loop *loop, int priority, const char *description, LoopLater run, void *userdata, LoopWork **ret);
+must_check int loop_add_work(Loop *loop, int priority, const char *description, LoopLater run, void *userdata,
+                             LoopWork **ret);
 void loop_post(LoopWork *work);
 LoopWork *loop_remove_work(LoopWork *work);
 

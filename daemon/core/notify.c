@@ -43,7 +43,8 @@ static int notify_directory_make(const char *directory) {
         return chmod(directory, 0755) < 0 ? -errno : 0;
 }
 
-int notify_set_new(NotifySet **ret, Loop *loop, const char *runtime_directory, NotifyReceived received, void *userdata) {
+int notify_set_new(NotifySet **ret, Loop *loop, const char *runtime_directory, NotifyReceived received,
+                   void *userdata) {
         cleanup(notify_set_freep) NotifySet *set = malloc(sizeof(*set));
         int r;
 
@@ -87,8 +88,8 @@ static void notify_socket_refuse(NotifySocket *s, const NotifySender *sender, co
 
 /* There is room for the credentials and for nothing else: fds that a message carries are dropped by the kernel before
  * they become ours, however many they are. That also answers a barrier, whose fd is to be closed when all messages
- * before it were handled: they were, being read one by one. It needs no free fd in our table, and close() cannot wait for
- * somebody's FUSE. */
+ * before it were handled: they were, being read one by one. It needs no free fd in our table, and there is no close()
+ * that could wait for somebody's FUSE. */
 typedef union NotifyControl {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(struct ucred))];

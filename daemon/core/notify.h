@@ -20,10 +20,11 @@ typedef struct NotifySender {
         uid_t uid;
 } NotifySender;
 
-/* message and its texts: borrowed for the call. Every process of the machine that can reach the path may write to it, so
- * whether this sender may speak for the service is the callback's to judge. May free any socket, this one too; must not
- * free the set. */
-typedef void (*NotifyReceived)(unsigned service, const NotifyMessage *message, const NotifySender *sender, void *userdata);
+/* message and its texts: borrowed for the call. Every process of the machine that can reach the path may write to it,
+ * so whether this sender may speak for the service is the callback's to judge. May free any socket, this one too; must
+ * not free the set. */
+typedef void (*NotifyReceived)(unsigned service, const NotifyMessage *message, const NotifySender *sender,
+                               void *userdata);
 
 /* runtime_directory: of draind, copied; its folder notify/ is made when it is not there. loop is borrowed. */
 must_check int notify_set_new(NotifySet **ret, Loop *loop, const char *runtime_directory, NotifyReceived received,
@@ -34,10 +35,11 @@ static inline void notify_set_freep(NotifySet **set) {
         *set = notify_set_free(*set);
 }
 
-/* service: a number that the callback gets. name: of the service. inherited_fd: consumed, on failure too; taken over when
- * it is such a socket and still has its path, else a new one is made (also with -EBADF).
+/* service: a number that the callback gets. name: of the service. inherited_fd: consumed, on failure too; taken over
+ * when it is such a socket and still has its path, else a new one is made (also with -EBADF).
  * 0 or -errno (-ENAMETOOLONG: the runtime directory leaves no room for a path). */
-must_check int notify_socket_new(NotifySocket **ret, NotifySet *set, unsigned service, const char *name, int inherited_fd);
+must_check int notify_socket_new(NotifySocket **ret, NotifySet *set, unsigned service, const char *name,
+                                 int inherited_fd);
 /* Closes it and leaves its path: the next core may have the same socket. Returns NULL. */
 NotifySocket *notify_socket_free(NotifySocket *socket);
 static inline void notify_socket_freep(NotifySocket **socket) {

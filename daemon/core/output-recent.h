@@ -1,6 +1,7 @@
 #pragma once
 
-/* The newest lines of all services in a fixed amount of memory: what is new pushes out what is oldest. Knows no pipes. */
+/* The newest lines of all services in a fixed amount of memory: what is new pushes out what is oldest. Knows no
+ * pipes. */
 
 #include "output.h"
 

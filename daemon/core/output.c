@@ -11,8 +11,9 @@
 #include "output-recent.h"
 #include "text.h"
 
-/* A pipe without a writer is ready for ever (EPOLLHUP), so it is watched from the first output_writer() until its end was
- * read. A pipe that has had its turn while others found the wake-up's lines used up does not get another before them. */
+/* A pipe without a writer is ready for ever (EPOLLHUP), so it is watched from the first output_writer() until its end
+ * was read. A pipe that has had its turn while others found the wake-up's lines used up does not get another before
+ * them. */
 
 struct Outputs {
         Loop *loop;     /* borrowed */
@@ -87,7 +88,7 @@ static void outputs_emit(Outputs *outputs, const OutputLine *line) {
 
         log_output(line->service, line->text, line->length);
         if (!outputs->recent)
-                outputs->recent = output_recent_new(); /* without memory nothing is kept, and the next line tries again */
+                outputs->recent = output_recent_new(); /* without memory it is not kept; the next line tries again */
         if (outputs->recent)
                 output_recent_add(outputs->recent, line);
         for (Watcher *w = watchers_begin(&walk, &outputs->watchers); w; w = watchers_next(&walk)) {

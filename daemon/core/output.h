@@ -1,9 +1,9 @@
 #pragma once
 
-/* What services write to stdout and stderr: one pipe a service, cut into lines that are safe to print, logged, kept for a
- * while, and handed to watchers. Only the read end is kept (the next core gets it from the keeper's store, so no service
- * ever sees EPIPE); write ends are made for a spawn. A service is slowed down when it writes faster than we read, and
- * nobody else is. Knows no states. */
+/* What services write to stdout and stderr: one pipe a service, cut into lines that are safe to print, logged, kept for
+ * a while, and handed to watchers. Only the read end is kept (the next core gets it from the keeper's store, so no
+ * service ever sees EPIPE); write ends are made for a spawn. A service is slowed down when it writes faster than we
+ * read, and nobody else is. Knows no states. */
 
 #include <stdbool.h>
 #include <stdint.h>
