@@ -1,0 +1,196 @@
+#include "live.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NAME_COLUMNS_MAX 24u
+#define BAR_COLUMNS      20u
+#define STATE_COLUMNS    20u
+
+void live_init(Live *live, const Client *client) {
+        bool is_silent = options_has(client->options, OPTION_QUIET) || options_has(client->options, OPTION_JSON);
+
+        *live = (Live) { .client = client, .screen = client->screen, .is_silent = is_silent,
+                         .is_drawn = client->screen.is_terminal };
+}
+
+void live_done(Live *live) {
+        free(live->drawn_columns);
+        live->drawn_columns = NULL;
+}
+
+void live_resized(Live *live) {
+        screen_measure(&live->screen, STDOUT_FILENO);
+}
+
+void live_forget(Live *live) {
+        live->n_drawn = 0;
+}
+
+static void remember_line(Live *live, unsigned columns) {
+        if (live->n_drawn == live->n_drawn_allocated) {
+                unsigned allocated = live->n_drawn_allocated > 0 ? live->n_drawn_allocated * 2 : 32;
+                unsigned *grown = reallocarray(live->drawn_columns, allocated, sizeof(*grown));
+
+                if (!grown)
+                        die(ENOMEM);
+                live->drawn_columns = grown;
+                live->n_drawn_allocated = allocated;
+        }
+        live->drawn_columns[live->n_drawn++] = columns;
+}
+
+/* Terminals break lines anew when the window becomes narrower: the block may be higher than it was drawn. */
+static unsigned block_height(const Live *live) {
+        unsigned height = 0, columns = live->screen.columns;
+
+        for (unsigned i = 0; i < live->n_drawn; i++)
+                height += live->drawn_columns[i] > columns ? (live->drawn_columns[i] + columns - 1) / columns : 1;
+        return height < live->screen.rows ? height : live->screen.rows - 1;
+}
+
+static void end_line(Live *live, Text *text) {
+        unsigned column = text->column;
+
+        text_clear_rest(text);
+        text_newline(text);
+        remember_line(live, column);
+}
+
+static void add_bar(Text *text, usec_t used, usec_t whole, unsigned columns, Colour colour) {
+        unsigned full = whole == 0 || used >= whole ? columns : (unsigned) ((double) used / (double) whole * columns);
+
+        for (unsigned i = 0; i < columns; i++)
+                text_add_glyph(text, i < full ? colour : COLOUR_DIM, i < full ? GLYPH_FULL : GLYPH_EMPTY);
+}
+
+static bool operation_is_over(const OperationView *operation) {
+        return view_is(operation->state, "stopped") || view_is(operation->state, "resumed");
+}
+
+static void draw_operation(Live *live, Text *text, const Board *board, usec_t now) {
+        const OperationView *operation = &board->operation_view;
+        usec_t left = board_left(operation->left, board->operation_told, now);
+
+        view_add_operation(text, operation);
+        if (!operation_is_over(operation) && operation->budget != USEC_INFINITY && left != USEC_INFINITY) {
+                usec_t used = operation->budget > left ? operation->budget - left : 0;
+
+                text_add(text, "  ");
+                add_bar(text, used, operation->budget, BAR_COLUMNS,
+                        left < operation->budget / 5 ? COLOUR_RED : COLOUR_YELLOW);
+                text_add(text, "  ");
+                text_add_duration(text, left);
+                text_add(text, " left of ");
+                text_add_duration(text, operation->budget);
+        }
+        end_line(live, text);
+}
+
+static bool is_moving(const ServiceView *service) {
+        return view_is(service->state, "draining") || view_is(service->state, "starting");
+}
+
+static void draw_service(Live *live, Text *text, const BoardEntry *entry, unsigned name_columns, usec_t now) {
+        const ServiceView *service = &entry->view;
+
+        view_add_dot(text, service);
+        text_add(text, " ");
+        text_add_foreign(text, service->name);
+        text_pad(text, name_columns + 3);
+        view_add_state(text, service);
+        text_pad(text, name_columns + 3 + STATE_COLUMNS);
+        view_add_info(text, service, board_left(service->left, entry->told, now));
+        end_line(live, text);
+}
+
+static unsigned widest_name(const Live *live, const Board *board) {
+        unsigned widest = 0;
+
+        for (unsigned i = 0; i < board->n; i++) {
+                unsigned width = text_width(&live->screen, board->entries[i].view.name);
+
+                if (width > widest)
+                        widest = width;
+        }
+        return widest < NAME_COLUMNS_MAX ? widest : NAME_COLUMNS_MAX;
+}
+
+/* Where the window is too low for all, those that move come first. */
+static void draw_services(Live *live, Text *text, const Board *board, unsigned room, usec_t now) {
+        unsigned name_columns = widest_name(live, board), shown = 0;
+        bool fits = board->n <= room;
+
+        if (!fits && room > 0)
+                room--; /* for the line that counts the others */
+        for (unsigned pass = 0; pass < (fits ? 1u : 2u); pass++)
+                for (unsigned i = 0; i < board->n && shown < room; i++)
+                        if (fits || is_moving(&board->entries[i].view) == (pass == 0)) {
+                                draw_service(live, text, &board->entries[i], name_columns, now);
+                                shown++;
+                        }
+        if (shown < board->n) {
+                text_add_coloured(text, COLOUR_DIM, "  and %u more", board->n - shown);
+                end_line(live, text);
+        }
+}
+
+static void draw(Live *live, Board *board, usec_t now) {
+        Text text = text_make(&live->screen, true);
+        unsigned above = block_height(live), room = live->screen.rows - 1;
+
+        text_go_up(&text, above);
+        live->n_drawn = 0;
+        if (board->operation) {
+                draw_operation(live, &text, board, now);
+                room--;
+        }
+        draw_services(live, &text, board, room, now);
+        text_clear_below(&text);
+        (void) text_write(&text, STDOUT_FILENO); /* a terminal that is gone sends SIGHUP */
+        text_done(&text);
+}
+
+/* What must change before another line is worth it. */
+static char *transition_key(const ServiceView *service) {
+        char *key;
+
+        if (asprintf(&key, "%s/%s/%s/%s/%d", service->state, view_or_empty(service->phase),
+                     view_is(service->phase, "terminate") ? view_or_empty(service->rung) : "",
+                     view_or_empty(service->result), service->ready) < 0)
+                die(ENOMEM);
+        return key;
+}
+
+static void print_transitions(Live *live, Board *board) {
+        Text text = text_make(&live->screen, false);
+
+        for (unsigned i = 0; i < board->n; i++) {
+                BoardEntry *entry = &board->entries[i];
+                cleanup(freep) char *key = NULL;
+
+                if (!entry->is_new)
+                        continue;
+                entry->is_new = false;
+                key = transition_key(&entry->view);
+                if (entry->shown && strcmp(entry->shown, key) == 0)
+                        continue;
+                free(entry->shown);
+                entry->shown = take(key);
+                text_add_foreign(&text, entry->view.name);
+                text_add(&text, ": ");
+                view_add_line(&text, &entry->view, entry->view.left);
+                text_newline(&text);
+        }
+        (void) text_write(&text, STDOUT_FILENO); /* whoever closed it does not want it */
+        text_done(&text);
+}
+
+void live_show(Live *live, Board *board, usec_t now) {
+        if (live->is_silent)
+                return;
+        if (live->is_drawn)
+                draw(live, board, now);
+        else
+                print_transitions(live, board);
+}
