@@ -277,68 +277,79 @@ static void end(int status) {
         _exit(0);
 }
 
+static void do_store(unsigned n, const char *first, const char *rest) {
+        store_text(first, rest);
+}
+
+static void do_notify(unsigned n, const char *first, const char *rest) {
+        char text[512];
+
+        (void) snprintf(text, sizeof(text), "%s", first);
+        for (char *c = text; *c; c++)
+                *c = *c == ';' ? '\n' : *c;
+        (void) !notify_send(getenv("NOTIFY_SOCKET"), text, NULL, 0);
+        barrier();
+        dprintf(1, "done\n");
+}
+
+static void do_spawn(unsigned n, const char *first, const char *rest) {
+        open_table();
+        start_children(n);
+        dprintf(1, "done\n");
+}
+
+/* Milliseconds from now; the grace period in milliseconds. */
+static void do_draining(unsigned n, const char *first, const char *rest) {
+        ring->deadline_usec = usec_add(clock_now_usec(), n * USEC_PER_MSEC);
+        ring->grace_usec = strtoul(rest, NULL, 10) * USEC_PER_MSEC;
+        __atomic_store_n(&ring->is_draining, 1, __ATOMIC_RELEASE);
+        eventfd_signal(room_fd); /* wakes the keeper, which reads those words */
+        dprintf(1, "done\n");
+}
+
+#define VERB(name, ...)                                                                                              \
+        static void do_##name(unsigned n, const char *first, const char *rest) {                                     \
+                __VA_ARGS__;                                                                                         \
+        }
+VERB(fds, list_fds())
+VERB(self, look_around())
+VERB(many, store_many(n, false))
+VERB(check, store_many(n, true))
+VERB(garbage, send_garbage())
+VERB(stubborn, start_stubborn(n))
+VERB(orphans, start_orphans(n))
+VERB(verify, open_table(); verify())
+VERB(churn, is_churning = n != 0)
+VERB(deaf, is_deaf = n != 0)
+VERB(quiet, is_quiet = true)
+VERB(count, dprintf(1, "count %u\n", n_counted))
+VERB(grace, ring->grace_usec = n * USEC_PER_MSEC)
+VERB(crash, (void) raise(SIGKILL))
+VERB(quit, _exit((int) n))
+VERB(end, end((int) n))
+
+static const struct {
+        const char *name;
+        void (*act)(unsigned n, const char *first, const char *rest);
+} verbs[] = {
+        { "store", do_store },       { "notify", do_notify },     { "spawn", do_spawn },   { "draining", do_draining },
+        { "fds", do_fds },           { "self", do_self },         { "many", do_many },     { "check", do_check },
+        { "garbage", do_garbage },   { "stubborn", do_stubborn }, { "orphans", do_orphans }, { "verify", do_verify },
+        { "churn", do_churn },       { "deaf", do_deaf },         { "quiet", do_quiet },   { "count", do_count },
+        { "grace", do_grace },       { "crash", do_crash },       { "quit", do_quit },     { "end", do_end },
+};
+
 static void obey(char *line) {
         char *position, *verb = strtok_r(line, " ", &position);
         const char *first = strtok_r(NULL, " ", &position), *rest = position && *position ? position : "";
-        unsigned n = first ? (unsigned) strtoul(first, NULL, 10) : 0;
 
-        if (!verb)
-                return;
-        if (strcmp(verb, "store") == 0)
-                store_text(first, rest);
-        else if (strcmp(verb, "notify") == 0) {
-                for (char *c = line + 7; *c; c++)
-                        *c = *c == ';' ? '\n' : *c;
-                (void) !notify_send(getenv("NOTIFY_SOCKET"), first, NULL, 0);
-                barrier();
-                dprintf(1, "done\n");
-        } else if (strcmp(verb, "fds") == 0)
-                list_fds();
-        else if (strcmp(verb, "self") == 0)
-                look_around();
-        else if (strcmp(verb, "many") == 0)
-                store_many(n, false);
-        else if (strcmp(verb, "check") == 0)
-                store_many(n, true);
-        else if (strcmp(verb, "garbage") == 0)
-                send_garbage();
-        else if (strcmp(verb, "stubborn") == 0)
-                start_stubborn(n);
-        else if (strcmp(verb, "orphans") == 0)
-                start_orphans(n);
-        else if (strcmp(verb, "spawn") == 0) {
-                open_table();
-                start_children(n);
-                dprintf(1, "done\n");
-        } else if (strcmp(verb, "verify") == 0) {
-                open_table();
-                verify();
-        } else if (strcmp(verb, "churn") == 0)
-                is_churning = n != 0;
-        else if (strcmp(verb, "deaf") == 0)
-                is_deaf = n != 0;
-        else if (strcmp(verb, "quiet") == 0)
-                is_quiet = true;
-        else if (strcmp(verb, "count") == 0)
-                dprintf(1, "count %u\n", n_counted);
-        else if (strcmp(verb, "draining") == 0) { /* milliseconds from now; the grace period in milliseconds */
-                ring->deadline_usec = usec_add(clock_now_usec(), n * USEC_PER_MSEC);
-                ring->grace_usec = strtoul(rest, NULL, 10) * USEC_PER_MSEC;
-                __atomic_store_n(&ring->is_draining, 1, __ATOMIC_RELEASE);
-                eventfd_signal(room_fd); /* wakes the keeper, which reads those words */
-                dprintf(1, "done\n");
-        } else if (strcmp(verb, "grace") == 0)
-                ring->grace_usec = n * USEC_PER_MSEC;
-        else if (strcmp(verb, "crash") == 0)
-                (void) raise(SIGKILL);
-        else if (strcmp(verb, "stop") == 0)
-                (void) raise(SIGSTOP);
-        else if (strcmp(verb, "quit") == 0)
-                _exit((int) n);
-        else if (strcmp(verb, "end") == 0)
-                end((int) n);
-        else
-                fail(verb);
+        for (size_t i = 0; verb && i < n_elements(verbs); i++) {
+                if (strcmp(verb, verbs[i].name) == 0) {
+                        verbs[i].act(first ? (unsigned) strtoul(first, NULL, 10) : 0, first, rest);
+                        return;
+                }
+        }
+        fail("no such verb");
 }
 
 /* One byte at a time: what follows the line is for the next core. False at the end of the input. */
