@@ -414,6 +414,32 @@ static void test_utf8_is_told_from_other_bytes(void **state) {
         assert_int_equal(log_text_cut("\x80\x80\x80\x80\x80\x80", 5), 5);
 }
 
+/* Whatever a service writes, what comes out is JSON. */
+static void test_any_bytes_become_a_json_string(void **state) {
+        uint64_t seed = 7;
+
+        for (unsigned i = 0; i < 20000; i++) {
+                char bytes[24], out[200];
+                LogText text = { .bytes = out, .size = sizeof(out) };
+                size_t n = i % (sizeof(bytes) + 1);
+                json_t *json;
+
+                for (size_t k = 0; k < n; k++) {
+                        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+                        bytes[k] = (char) (seed >> 56);
+                        if (k > 0 && (seed >> 40 & 1) != 0) /* many that nearly are UTF-8 */
+                                bytes[k] = (char) (0x80 | (bytes[k] & 0x3f));
+                }
+                log_text_bytes(&text, "\"", 1);
+                log_text_json(&text, bytes, n);
+                log_text_bytes(&text, "\"", 1);
+                assert_false(text.is_cut);
+                json = json_loadb(out, text.length, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+                assert_non_null(json);
+                json_decref(json);
+        }
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_the_console_is_for_people),
@@ -426,6 +452,7 @@ int main(void) {
                 cmocka_unit_test(test_journald_gets_its_native_protocol),
                 cmocka_unit_test(test_without_journald_its_stream_gets_prefixes),
                 cmocka_unit_test(test_a_journald_that_vanishes_leaves_stderr),
+                cmocka_unit_test(test_any_bytes_become_a_json_string),
                 cmocka_unit_test(test_dates_are_right),
                 cmocka_unit_test(test_utf8_is_told_from_other_bytes),
         };

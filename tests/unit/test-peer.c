@@ -16,8 +16,11 @@ typedef struct Bench {
         unsigned n_messages, n_ends;
         PeerEnd end;
         char last[128];
-        enum { ON_MESSAGE_KEEP, ON_MESSAGE_FREE, ON_MESSAGE_DROP, ON_MESSAGE_PAUSE, ON_MESSAGE_ECHO } on_message;
+        enum { ON_MESSAGE_KEEP, ON_MESSAGE_FREE, ON_MESSAGE_DROP, ON_MESSAGE_PAUSE, ON_MESSAGE_ECHO,
+               ON_MESSAGE_ANSWER_AT_LENGTH } on_message;
 } Bench;
+
+static const char long_answer[600000];
 
 static void on_message(Peer *peer, const char *text, size_t length, void *userdata) {
         Bench *bench = userdata;
@@ -43,6 +46,9 @@ static void on_message(Peer *peer, const char *text, size_t length, void *userda
                 break;
         case ON_MESSAGE_ECHO:
                 assert_int_equal(peer_send(peer, text, length + 1), 0);
+                break;
+        case ON_MESSAGE_ANSWER_AT_LENGTH:
+                assert_int_equal(peer_send(peer, long_answer, sizeof(long_answer)), 0);
                 break;
         }
 }
@@ -296,6 +302,29 @@ static void test_one_that_asks_without_reading_is_held_back(void **state) {
         assert_int_equal(bench->n_messages, n_given);
 }
 
+/* Sixteen of these answers at once would be more than its queue may hold. */
+static void test_large_answers_are_not_piled_up(void **state) {
+        static const char nuls[50];
+        Bench *bench = *state;
+        char bytes[65536];
+        size_t n_back = 0;
+
+        bench->on_message = ON_MESSAGE_ANSWER_AT_LENGTH;
+        give(bench, nuls, sizeof(nuls));
+        (void) loop_settle(bench->event);
+        assert_int_equal(bench->n_messages, 1);
+        while (n_back < sizeof(nuls) * sizeof(long_answer)) {
+                ssize_t k = recv(bench->other, bytes, sizeof(bytes), 0);
+
+                if (k < 0)
+                        assert_true(sd_event_run(bench->event, 1000000) > 0);
+                else
+                        n_back += (size_t) k;
+                assert_int_equal(bench->n_ends, 0);
+        }
+        assert_int_equal(bench->n_messages, sizeof(nuls));
+}
+
 static void test_credentials_are_the_kernels(void **state) {
         Bench *bench = *state;
         const PeerCredentials *credentials = peer_credentials(bench->peer);
@@ -323,6 +352,7 @@ int main(void) {
                 peer_test(test_one_that_never_reads_is_dropped),
                 peer_test(test_a_slow_one_gets_everything),
                 peer_test(test_one_that_asks_without_reading_is_held_back),
+                peer_test(test_large_answers_are_not_piled_up),
                 peer_test(test_credentials_are_the_kernels),
         };
 
