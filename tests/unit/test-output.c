@@ -255,7 +255,9 @@ static void test_a_service_of_any_user_may_open_its_stderr_again(void **state) {
         if (pid == 0) {
                 int again;
 
-                if (dup2(fd, 2) < 0 || (geteuid() == 0 && setuid(65534) < 0))
+                if (geteuid() == 0 && setuid(65534) < 0 && errno != EINVAL)
+                        _exit(1); /* EINVAL: a user namespace without other users */
+                if (dup2(fd, 2) < 0)
                         _exit(1);
                 again = open("/dev/stderr", O_WRONLY | O_APPEND);
                 _exit(again >= 0 && write(again, "again\n", 6) == 6 ? 0 : 2);
