@@ -349,7 +349,7 @@ static void body_no_journal(void) {
         (void) snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long) st.st_dev,
                         (unsigned long long) st.st_ino);
         (void) setenv("JOURNAL_STREAM", stream, 1);
-        log_set_journal_socket("/nonexistent/journal");
+        log_set_journal_socket("/proc/self/nothing/journal");
         log_open(LOG_TARGET_AUTO, LOG_INFO, "draind");
         log_message(LOG_WARNING, "Careful.");
         log_output("web", "out", 3);
