@@ -77,29 +77,30 @@ static int finish_output(int status) {
         return status;
 }
 
+enum {
+        OPTION_CHECK = 256,
+        OPTION_GRACE,
+        OPTION_STOP_SIGNALS,
+        OPTION_WITHDRAW,
+        OPTION_NAME,
+        OPTION_LIST,
+        OPTION_VERSION
+};
+static const struct option options[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { "check", no_argument, NULL, OPTION_CHECK },
+        { "grace", required_argument, NULL, OPTION_GRACE },
+        { "stop-signals", required_argument, NULL, OPTION_STOP_SIGNALS },
+        { "withdraw", required_argument, NULL, OPTION_WITHDRAW },
+        { "name", required_argument, NULL, OPTION_NAME },
+        { "list-keys", no_argument, NULL, OPTION_LIST },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        { NULL, 0, NULL, 0 },
+};
+
 /* -1: go on. Otherwise the exit status. */
 static int parse_arguments(int argc, char **argv, Arguments *arguments) {
-        enum {
-                OPTION_CHECK = 256,
-                OPTION_GRACE,
-                OPTION_STOP_SIGNALS,
-                OPTION_WITHDRAW,
-                OPTION_NAME,
-                OPTION_LIST,
-                OPTION_VERSION
-        };
-        static const struct option options[] = {
-                { "config", required_argument, NULL, 'c' },
-                { "help", no_argument, NULL, 'h' },
-                { "check", no_argument, NULL, OPTION_CHECK },
-                { "grace", required_argument, NULL, OPTION_GRACE },
-                { "stop-signals", required_argument, NULL, OPTION_STOP_SIGNALS },
-                { "withdraw", required_argument, NULL, OPTION_WITHDRAW },
-                { "name", required_argument, NULL, OPTION_NAME },
-                { "list-keys", no_argument, NULL, OPTION_LIST },
-                { "version", no_argument, NULL, OPTION_VERSION },
-                { NULL, 0, NULL, 0 },
-        };
         CommandLine *command = &arguments->command;
 
         for (int option; (option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1;) {

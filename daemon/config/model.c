@@ -124,6 +124,16 @@ const char *restart_policy_name(RestartPolicy policy) {
         return (unsigned) policy < n_elements(names) ? names[policy] : "?";
 }
 
+/* The ladder separates its rungs by spaces, so a time must not have any. */
+static void remove_spaces(char *text) {
+        char *to = text;
+
+        for (; *text != '\0'; text++)
+                if (*text != ' ')
+                        *to++ = *text;
+        *to = '\0';
+}
+
 char *rungs_format(char *buf, size_t size, const Rung *rungs, unsigned n_rungs) {
         size_t used = 0;
 
@@ -133,19 +143,12 @@ char *rungs_format(char *buf, size_t size, const Rung *rungs, unsigned n_rungs) 
                 char name[16], time[DURATION_TEXT_MAX];
                 int n;
 
+                remove_spaces(duration_format(time, sizeof(time), rungs[i].time));
                 n = snprintf(buf + used, size - used, "%s%s%s:%s", i > 0 ? " " : "",
-                             signal_format(name, sizeof(name), rungs[i].signal), rungs[i].to_tree ? "@tree" : "",
-                             duration_format(time, sizeof(time), rungs[i].time));
+                             signal_format(name, sizeof(name), rungs[i].signal), rungs[i].to_tree ? "@tree" : "", time);
                 if (n < 0)
                         break;
-                /* The list separates its rungs by spaces, so a time must not have any. */
-                for (char *c = buf + used + (i > 0), *to = c; (size_t) (c - buf) < size; c++) {
-                        if (*c != ' ')
-                                *to++ = *c;
-                        if (*c == '\0')
-                                break;
-                }
-                used += strlen(buf + used);
+                used += (size_t) n;
         }
         return buf;
 }

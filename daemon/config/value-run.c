@@ -58,22 +58,25 @@ const char *value_run_capability_name(unsigned capability) {
 }
 
 /* systemd replaces %x and $NAME; draind does not, and says so where a line would mean something else there.
- * "%%" and "$$" are written down as one, in place. Where dollars are plain text, only '%' is looked at. */
+ * "%%" and "$$" are written down as one, in place. Where dollars are plain text, only '%' is looked at. What else the
+ * word has may be a secret, and is not shown. */
 static int unspecify(const KeyContext *context, char *word, bool has_dollars) {
+        static const char variable[] = "{}_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
         char *to = word;
 
         for (const char *p = word; *p != '\0'; p++) {
                 if (p[0] == '%' && isalpha((unsigned char) p[1]))
-                        return value_fault(context,
-                                           "%s: '%%%c' would be a specifier in systemd, and draind has none; "
-                                           "write '%%%%%c' for the text itself",
-                                           quoted(word), p[1], p[1]);
+                        return value_fault(
+                                context,
+                                "'%%%c' would be a specifier in systemd, and draind has none; write '%%%%%c' "
+                                "for the text itself",
+                                p[1], p[1]);
                 if (has_dollars && p[0] == '$' &&
                     (p[1] == '{' || (p == word && (isalnum((unsigned char) p[1]) || p[1] == '_'))))
                         return value_fault(context,
-                                           "%s: draind does not expand variables; write '$$' for a dollar, or "
-                                           "let a shell do it: /bin/sh -c 'exec …'",
-                                           quoted(word));
+                                           "'$%.*s': draind does not expand variables; write '$$' for a dollar, or let "
+                                           "a shell do it: /bin/sh -c 'exec …'",
+                                           (int) strspn(p + 1, variable), p + 1);
                 if ((p[0] == '%' && p[1] == '%') || (has_dollars && p[0] == '$' && p[1] == '$'))
                         p++;
                 *to++ = *p;

@@ -6,7 +6,7 @@
 #include "keys.h"
 
 /* No time in a configuration is longer, so that sums of them cannot overflow. */
-#define VALUE_DURATION_MAX (UINT64_C(100) * 365 * 24 * 3600 * USEC_PER_SEC)
+#define VALUE_DURATION_MAX (UINT64_C(36525) * 24 * 3600 * USEC_PER_SEC) /* 100 years */
 
 int value_boolean(const KeyContext *context, const char *value, void *target);  /* bool */
 int value_enum(const KeyContext *context, const char *value, void *target);     /* an enum */
