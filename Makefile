@@ -5,7 +5,7 @@ MESON ?= meson
 PYTHON = /usr/bin/python3
 RELEASE = $(BUILD)/release
 
-.PHONY: all help deps build demo check bench install clean
+.PHONY: all help deps build demo check bench manual install clean
 
 all: build
 
@@ -14,9 +14,10 @@ help:
 	@echo 'make check    build in every way that is tested, and run every test'
 	@echo 'make build    build into $(RELEASE)'
 	@echo 'make bench    measure against a bare loop that only spawns, signals and waits'
+	@echo 'make manual   put the tables of states that the program runs by into draind-design(7)'
 	@echo 'make install  install from $(RELEASE); DESTDIR= is heeded'
 	@echo 'make clean    remove $(BUILD)'
-	@echo 'The first four install what debian/control names when it is missing (as root).'
+	@echo 'All but the last two install what debian/control names when it is missing (as root).'
 
 deps:
 	@.ci/deps
@@ -37,6 +38,10 @@ check: deps
 
 bench: build
 	@tests/bench/run $(RELEASE)
+
+# The tables in draind-design(7), from the program.
+manual: build
+	@$(PYTHON) man/update-tables $(RELEASE)/daemon/draind-core man/draind-design.7
 
 install:
 	$(MESON) install -C $(RELEASE) --no-rebuild
