@@ -1,6 +1,6 @@
 #pragma once
 
-/* PURE. What one datagram of sd_notify(3) says. Knows neither sockets nor services. */
+/* What one datagram of sd_notify(3) says: bytes in, values out. Knows neither sockets nor services. */
 
 #include <stdbool.h>
 #include <stddef.h>

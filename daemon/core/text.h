@@ -1,6 +1,6 @@
 #pragma once
 
-/* PURE. Makes text from outside safe to print, to log and to put into JSON: one line of valid UTF-8 without control
+/* Makes text from outside safe to print, to log and to put into JSON: one line of valid UTF-8 without control
  * characters. Knows nothing of where it comes from. */
 
 #include <stdbool.h>
