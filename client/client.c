@@ -47,6 +47,7 @@ static int explain_connect(const Client *client, int outcome) {
 
         switch (outcome) {
         case -ENOENT:
+        case -ENOTDIR:
                 return client_fail(STATUS_NOT_REACHED, "There is no socket at %s: is draind running? "
                                    "Start it, or name its socket with --socket or $DRAIND_SOCKET.", path);
         case -ECONNREFUSED:

@@ -129,7 +129,7 @@ static void draw_services(Live *live, Text *text, const Board *board, unsigned r
                                 draw_service(live, text, &board->entries[i], name_columns, now);
                                 shown++;
                         }
-        if (shown < board->n) {
+        if (shown < board->n && live->n_drawn + 1 < live->screen.rows) {
                 text_add_coloured(text, COLOUR_DIM, "  and %u more", board->n - shown);
                 end_line(live, text);
         }
@@ -141,7 +141,7 @@ static void draw(Live *live, Board *board, usec_t now) {
 
         text_go_up(&text, above);
         live->n_drawn = 0;
-        if (board->operation) {
+        if (board->operation && room > 0) {
                 draw_operation(live, &text, board, now);
                 room--;
         }

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "process.h"
+#include "process-tree.h"
 #include "view.h"
 
 #define NAME_COLUMNS_MIN 7u
@@ -259,7 +259,7 @@ static void add_processes(Client *client, Text *text, const ServiceView *service
         if (json_array_size(json_object_get(reply.parameters, "processes")) > 0) {
                 add_label(text, "Processes");
                 text_end_line(text);
-                process_add_tree(text, json_object_get(reply.parameters, "processes"), LABEL_COLUMNS);
+                process_tree_add(text, json_object_get(reply.parameters, "processes"), LABEL_COLUMNS);
         }
         message_reply_done(&reply);
 }

@@ -7,4 +7,4 @@
 #include "print.h"
 
 /* processes: the array of the reply. Each line has `indent` blanks in front. */
-void process_add_tree(Text *text, const json_t *processes, unsigned indent);
+void process_tree_add(Text *text, const json_t *processes, unsigned indent);
