@@ -19,7 +19,7 @@ def files(root):
     found = []
     for folder, names, plain in os.walk(root):
         names[:] = [n for n in names if n not in (".git", "__pycache__") and
-                    not (Path(folder) == root and n.startswith("build"))]
+                    not (Path(folder) == root and n.startswith("build")) and not Path(folder, n, "meson-private").is_dir()]
         found += [Path(folder, name).relative_to(root) for name in plain]
     return sorted(found)
 
