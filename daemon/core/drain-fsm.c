@@ -24,6 +24,7 @@ static const OperationRow rows[] = {
         ROW(HOLDING,   STOPPED,   ANY,            STOPPED,   END),
 
         ROW(STOPPING,  KILL,      ANY,            KILLING,   KILL),
+        ROW(STOPPING,  DEADLINE,  until_quiesced, STOPPING,  NONE), /* those still held were never to be stopped */
         ROW(STOPPING,  DEADLINE,  ANY,            KILLING,   KILL),
         ROW(STOPPING,  STOPPED,   ANY,            STOPPED,   END),
 

@@ -103,8 +103,10 @@ static void resume_members(Machine *machine, unsigned place) {
                 if ((machine->cells[i].operations & (1u << place)) == 0)
                         continue;
                 leave_member(machine, i);
-                if (machine_active_of(machine, i) != 0)
+                if (machine_active_of(machine, i) != 0) {
+                        machine_time_shorten(machine, i); /* what is left of its drains may hold it for as long as it likes */
                         continue;
+                }
                 cell_set(&machine->cells[i], CELL_STARTS_AFTER, would_have_run(machine, i));
                 machine_touch(machine, i);
                 if (cell_has(&machine->cells[i], CELL_STARTS_AFTER))
@@ -150,7 +152,8 @@ static void kill_members(Machine *machine, unsigned place) {
 /* Held, it has nothing to end; in its last state, KILL has been sent to all and each has a timer of its own. */
 void machine_arm_operation(Machine *machine, unsigned place) {
         const Operation *operation = &machine->operations[place];
-        bool is_timed = operation->state == OPERATION_QUIESCING || operation->state == OPERATION_STOPPING;
+        bool is_timed = operation->state == OPERATION_QUIESCING
+                || (operation->state == OPERATION_STOPPING && operation->until == DRAIN_UNTIL_STOPPED);
 
         machine->effects->arm_operation(machine->userdata, place, is_timed ? operation->deadline : USEC_INFINITY);
 }
@@ -199,14 +202,11 @@ void machine_operation_timer(Machine *machine, unsigned place, usec_t now) {
 
 /* --- what a change of one service means for others --- */
 
-static void count_end(Machine *machine, unsigned service, uint8_t active) {
+void machine_count_end(Machine *machine, unsigned service, unsigned place) {
         ServiceResult result = machine->cells[service].result;
 
-        for (unsigned place = 0; active != 0; place++, active >>= 1)
-                if ((active & 1) != 0) {
-                        machine->operations[place].n_killed += result == RESULT_KILLED;
-                        machine->operations[place].n_unkillable += result == RESULT_UNKILLABLE;
-                }
+        machine->operations[place].n_killed += result == RESULT_KILLED;
+        machine->operations[place].n_unkillable += result == RESULT_UNKILLABLE;
 }
 
 static void gate_those_after(Machine *machine, unsigned service) {
@@ -235,6 +235,8 @@ static void advance_operations(Machine *machine, unsigned service, uint8_t activ
                         continue;
                 if (state >= SERVICE_STOP_HOOK && state <= SERVICE_KILL)
                         machine_operation_step(machine, place, OP_SIGNALLED);
+                if (state == SERVICE_STOPPED)
+                        machine_count_end(machine, service, place);
                 if (state == SERVICE_STOPPED && --machine->n_left[place] == 0)
                         machine_operation_step(machine, place, OP_STOPPED);
                 else if (is_quiesced(state) && machine->operations[place].state == OPERATION_QUIESCING
@@ -256,8 +258,6 @@ void machine_drain_after(Machine *machine, unsigned service, ServiceState from) 
         if (active != 0) {
                 if (is_quiesced(state))
                         gate_those_after(machine, service);
-                if (state == SERVICE_STOPPED)
-                        count_end(machine, service, active);
                 advance_operations(machine, service, active);
         }
         if (state == SERVICE_RUNNING || state == SERVICE_STOPPED)
@@ -372,21 +372,39 @@ static void shorten(Machine *machine, unsigned place, usec_t deadline) {
         retime_members(machine, place);
 }
 
+/* It held for longer than its budget: it had got where it was asked to go, and now more is asked, so that is given time. */
+static bool outlived(const Machine *machine, unsigned place) {
+        const Operation *operation = &machine->operations[place];
+
+        return operation->until == DRAIN_UNTIL_QUIESCED && operation->state != OPERATION_QUIESCING
+                && machine->now >= operation->deadline;
+}
+
+static void give_time(Machine *machine, unsigned place, usec_t deadline) {
+        machine->operations[place].requested = machine->now;
+        machine->operations[place].deadline = deadline;
+        for (unsigned i = 0; i < machine->n; i++) {
+                uint8_t active = machine_active_of(machine, i);
+
+                if ((active & (1u << place)) == 0)
+                        continue;
+                machine->cells[i].scope = USEC_INFINITY;
+                for (unsigned other = 0; active != 0; other++, active >>= 1)
+                        if ((active & 1) != 0)
+                                machine->cells[i].scope = usec_min(machine->cells[i].scope, machine->operations[other].deadline);
+                machine_touch(machine, i);
+        }
+        budget_forget(machine->budget);
+}
+
 static void join(Machine *machine, unsigned place, const DrainRequest *request, usec_t deadline) {
         Operation *operation = &machine->operations[place];
-        bool outlived = operation->state == OPERATION_HOLDING && machine->now >= operation->deadline;
 
         operation->n_asked++;
         operation->flags |= request->flags & (OPERATION_EXITS | OPERATION_SKIPS);
-        if (outlived && request->until == DRAIN_UNTIL_STOPPED) {
-                /* It held for longer than its budget: it had got where it was asked to go, and this asks for more. */
-                operation->requested = machine->now;
-                operation->deadline = deadline;
-                for (unsigned i = 0; i < machine->n; i++)
-                        if ((machine->cells[i].operations & (1u << place)) != 0)
-                                machine->cells[i].scope = deadline;
-                budget_forget(machine->budget);
-        } else
+        if (request->until == DRAIN_UNTIL_STOPPED && outlived(machine, place))
+                give_time(machine, place, deadline);
+        else
                 shorten(machine, place, deadline);
         if ((request->flags & OPERATION_RESTART) == 0) { /* a stop is stronger than a restart */
                 operation->flags &= ~(uint32_t) OPERATION_RESTART;
@@ -419,6 +437,8 @@ static void add_member(Machine *machine, unsigned service, unsigned place, const
 
         cell->operations = (uint8_t) ((was_draining ? cell->operations & machine->active : 0) | (1u << place));
         cell_set(cell, CELL_STARTS_AFTER, (request->flags & OPERATION_RESTART) != 0 && cell_has(cell, CELL_WANTED));
+        if (was_draining && cell->scope <= machine->now && !machine_proceeds(machine, service))
+                cell->scope = USEC_INFINITY; /* held for longer than asked: that was no limit for its stop */
         if (!was_draining) {
                 cell->scope = USEC_INFINITY;
                 cell->drain_began = machine->now;
@@ -549,6 +569,8 @@ int machine_skip(Machine *machine, uint64_t id, usec_t now) {
         if (place < 0)
                 return MACHINE_NOTHING;
         machine->operations[place].flags |= OPERATION_SKIPS;
+        if (outlived(machine, (unsigned) place))
+                give_time(machine, (unsigned) place, usec_add(machine->now, machine->operations[place].budget));
         if (machine->operations[place].until == DRAIN_UNTIL_QUIESCED) {
                 machine->operations[place].until = DRAIN_UNTIL_STOPPED;
                 machine_operation_step(machine, (unsigned) place, OP_CONTINUE);

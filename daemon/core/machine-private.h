@@ -80,6 +80,8 @@ static inline uint8_t machine_active_of(const Machine *machine, unsigned service
 }
 BudgetStage machine_stage_of(const Machine *machine, unsigned service);
 bool machine_members_quiesced(const Machine *machine, unsigned place);
+/* A member has stopped: counts it with those that were killed, where it was. */
+void machine_count_end(Machine *machine, unsigned service, unsigned place);
 void machine_arm_operation(Machine *machine, unsigned place);
 /* Starts it again because a drain has ended or was taken back. */
 void machine_start_again(Machine *machine, unsigned service);

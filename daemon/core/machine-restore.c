@@ -39,12 +39,16 @@ static void restore_member(Machine *machine, unsigned service) {
                 if ((active & 1) == 0)
                         continue;
                 machine->n_left[place] += state != SERVICE_STOPPED;
+                if (state == SERVICE_STOPPED)
+                        machine_count_end(machine, service, place);
                 if (service_state_public(state) != PUBLIC_DRAINING && state != SERVICE_STOPPED)
                         machine_post(machine, service, EV_DRAIN);
+                if (state >= SERVICE_STOP_HOOK && state <= SERVICE_KILL) /* the signal may have gone out before this was written */
+                        machine_operation_step(machine, place, OP_SIGNALLED);
                 if (operation->state == OPERATION_KILLING && state != SERVICE_KILL && state != SERVICE_STOPPED)
                         machine_post(machine, service, EV_KILL);
-                if (operation->deadline < cell->scope) {
-                        cell->scope = operation->deadline;
+                if (operation->deadline < cell->scope || state == SERVICE_PENDING || state == SERVICE_HELD) {
+                        cell->scope = usec_min(cell->scope, operation->deadline);
                         machine_time_shorten(machine, service);
                 }
         }
@@ -53,7 +57,8 @@ static void restore_member(Machine *machine, unsigned service) {
 static void drain_restored(Machine *machine) {
         budget_forget(machine->budget);
         for (unsigned place = 0; place < MACHINE_OPERATIONS_MAX; place++)
-                machine->n_left[place] = 0;
+                if ((machine->active & (1u << place)) != 0)
+                        machine->n_left[place] = machine->operations[place].n_killed = machine->operations[place].n_unkillable = 0;
         for (unsigned at = 0; at < machine->n; at++) {
                 unsigned i = machine->order->stop_order[at];
                 const Cell *cell = &machine->cells[i];

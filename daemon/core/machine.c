@@ -196,7 +196,7 @@ static unsigned n_hook_commands(const ServiceConfig *config, ServiceState state)
 static void look_around(Machine *machine, unsigned service, ServiceEvent event, ServiceFacts *facts) {
         ServiceState state = machine->cells[service].state;
 
-        if (state == SERVICE_QUEUED && event == EV_GATE) {
+        if (state == SERVICE_QUEUED && event == EV_GATE && !facts->is_draining) {
                 facts->dependency_failed = dependency_failed(machine, service);
                 facts->may_start = !facts->dependency_failed && may_start(machine, service);
         }
@@ -243,6 +243,7 @@ static ServiceFacts facts_take(Machine *machine, unsigned service, ServiceEvent 
         const ServiceConfig *config = machine_config(machine, service);
         const Cell *cell = &machine->cells[service];
         bool restarts = wants_restart(machine, service);
+        bool is_retried = cell_has(cell, CELL_WANTED) && cell_has(cell, CELL_RETRYABLE) && !machine_active_of(machine, service);
         ServiceFacts facts = {
                 .is_draining = machine_active_of(machine, service) != 0,
                 .has_leader = cell_has(cell, CELL_LEADER),
@@ -258,8 +259,8 @@ static ServiceFacts facts_take(Machine *machine, unsigned service, ServiceEvent 
                 .rung_reached_tree = (cell->told & TOLD_TREE) != 0,
                 .was_told = was_told(cell),
                 .was_ready = cell_has(cell, CELL_READY),
-                .will_restart = restarts && !is_limited(machine, cell, config),
-                .is_retryable = cell_has(cell, CELL_WANTED) && cell_has(cell, CELL_RETRYABLE),
+                .will_restart = (restarts && !is_limited(machine, cell, config)) || is_retried,
+                .is_retryable = is_retried,
         };
 
         look_around(machine, service, event, &facts);
@@ -324,14 +325,14 @@ static void cell_follow(Machine *machine, unsigned service, const ServiceRow *ro
                 cell->result = RESULT_TIMEOUT;
                 cell->local_cause = CAUSE_TIMEOUT;
         }
-        if (row->to == SERVICE_STOPPED || row->to == SERVICE_BACKOFF) {
+        if (row->from != row->to && (row->to == SERVICE_STOPPED || row->to == SERVICE_BACKOFF)) {
                 settle_result(machine, service, row);
                 if (row->to == SERVICE_STOPPED && wants_restart(machine, service) && is_limited(machine, cell, config))
                         cell_set(cell, CELL_LIMITED, true);
                 if (config->type != SERVICE_ONESHOT)
                         cell_set(cell, CELL_READY, false);
         }
-        if (row->to == SERVICE_BACKOFF) {
+        if (row->to == SERVICE_BACKOFF && row->from != SERVICE_BACKOFF) {
                 cell->backoff = next_backoff(cell, config);
                 cell->n_restarts++;
         }
@@ -449,7 +450,13 @@ void machine_spawn_failed(Machine *machine, unsigned service, StartFailure failu
 }
 
 void machine_hook_ended(Machine *machine, unsigned service, bool is_success) {
-        cell_set(&machine->cells[service], CELL_HOOK, false);
+        Cell *cell = &machine->cells[service];
+
+        cell_set(cell, CELL_HOOK, false);
+        if (cell->state == SERVICE_START_PRE && !is_success) {
+                cell->result = RESULT_START_FAILED;
+                cell_set(cell, CELL_FAILED, true);
+        }
         machine_post(machine, service, is_success ? EV_HOOK_DONE : EV_HOOK_FAILED);
 }
 
@@ -561,8 +568,7 @@ void machine_timer(Machine *machine, unsigned service, usec_t now) {
                 arm_if_changed(machine, service);
                 return;
         }
-        machine_at(machine, now);
-        cell->deadline = USEC_INFINITY;
+        machine_at(machine, now); /* the deadline stays recorded until the step, for a core that takes over in between */
         if (cell->state == SERVICE_QUIESCE && config->guards.n > 0 && config->on_guard_timeout == ON_GUARD_ROLLBACK
             && !machine_skips(machine, service))
                 roll_back(machine, service);
