@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "clock.h"
 #include "log-text.h"
 
 /* A record is composed whole in a static buffer, then given to the kernel without waiting. What a pipe did not take of
@@ -170,6 +171,24 @@ void log_flush(void) {
         }
         if (l->n_pending == 0)
                 l->pending_start = 0;
+        errno = saved;
+}
+
+void log_finish(unsigned patience_msec) {
+        const usec_t deadline = usec_add(clock_now_usec(), patience_msec * USEC_PER_MSEC);
+        int saved = errno;
+
+        for (size_t before = SIZE_MAX;;) {
+                struct pollfd ready = { .fd = log_state.sink_fd, .events = POLLOUT };
+                usec_t left = usec_left(deadline, clock_now_usec());
+
+                log_flush();
+                if (log_state.n_pending == 0 || log_state.n_pending == before || left == 0)
+                        break; /* done, or ready and yet it takes nothing: a full disk */
+                before = log_state.n_pending;
+                if (poll(&ready, 1, (int) usec_min(left / USEC_PER_MSEC + 1, INT_MAX)) <= 0)
+                        break;
+        }
         errno = saved;
 }
 

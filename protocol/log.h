@@ -41,6 +41,9 @@ LogTarget log_target(void);
 uint64_t log_dropped(void);
 /* Tries again what a full pipe has left over; called when the loop is idle. */
 void log_flush(void);
+/* The last words: the same, but waits for the reader, at most this long. For the end of a process only, when there is
+ * nothing left that could be late. */
+void log_finish(unsigned patience_msec);
 
 void log_record(int level, const LogField *fields, const char *file, int line, const char *format, ...)
         printf_like(5, 6);
