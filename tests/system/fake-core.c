@@ -107,9 +107,14 @@ static void open_table(void) {
         table = mmap(NULL, sizeof(Table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 }
 
-/* A child of the keeper from birth; its pid is in *ret_pid before its first instruction. */
+/* A child of the keeper from birth; its pid is in *ret_pid before its first instruction. On a busy machine
+ * the limit of processes may be reached for a moment. */
 static pid_t clone_sibling(int32_t *ret_pid) {
-        return (pid_t) syscall(SYS_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL, ret_pid, NULL, 0);
+        pid_t pid;
+
+        while ((pid = (pid_t) syscall(SYS_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD, NULL, ret_pid, NULL, 0)) < 0)
+                (void) sched_yield();
+        return pid;
 }
 
 static void start_children(unsigned n) {
@@ -145,9 +150,14 @@ static void start_orphans(unsigned n) {
         int32_t pid;
 
         if (clone_sibling(&pid) == 0) {
-                for (unsigned i = 0; i < n; i++)
-                        if (fork() == 0)
+                for (unsigned i = 0; i < n; i++) {
+                        pid_t orphan;
+
+                        while ((orphan = fork()) < 0)
+                                (void) sched_yield();
+                        if (orphan == 0)
                                 _exit(0);
+                }
                 _exit(0);
         }
 }
