@@ -1,0 +1,39 @@
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "../../protocol/log.h"
+#include "manager-core.h"
+#include "print-fsm.h"
+
+int main(int argc, char **argv) {
+        Manager *manager = NULL;
+        int status = 1, r;
+
+        if (argc == 2 && strcmp(argv[1], "--print-fsm") == 0) {
+                print_fsm(stdout);
+                return fflush(stdout) == 0 ? 0 : 1;
+        }
+        (void) umask(0022);
+        (void) signal(SIGPIPE, SIG_IGN);
+        log_open(LOG_TARGET_AUTO, LOG_INFO, "draind");
+        r = manager_new(&manager, argv, &status);
+        if (r > 0)
+                return status;
+        if (r == -ENOLINK) {
+                (void) fprintf(stderr, "draind-core is started by draind and does nothing by itself.\n");
+                return 2;
+        }
+        if (r < 0) {
+                log_message(LOG_ERR, "Cannot start: %s.", strerror(-r));
+                log_flush();
+                return 1;
+        }
+        r = manager_run(manager);
+        if (r < 0)
+                log_message(LOG_ERR, "The loop has failed: %s.", strerror(-r));
+        log_flush();
+        /* What is left goes with the process; freeing thousands of services one by one would only take time. */
+        return r < 0 ? 1 : 0;
+}

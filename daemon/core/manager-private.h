@@ -1,0 +1,183 @@
+#pragma once
+
+/* What the parts of the manager share. Nobody outside daemon/core/manager*.c, service*.c, exits.c, restore.c and reload.c
+ * includes it. */
+
+#include "../../protocol/poller.h"
+#include "board.h"
+#include "link.h"
+#include "manager.h"
+#include "notify.h"
+#include "pid-table.h"
+#include "procfs.h"
+#include "spawn.h"
+
+/* The run of one service: what of it is alive, and the fds that go with it. The machine knows the rest. */
+typedef struct Service {
+        Manager *manager;
+        unsigned index; /* in the model and the machine; changes with a reload */
+        unsigned place; /* on the blackboard; never changes */
+        Timer timer;
+        pid_t leader, hook, main; /* 0: none; main: as MAINPID= said */
+        int leader_fd, hook_fd;   /* pidfds, owned */
+        PollerEntry leader_entry; /* watched where somebody waits for its end */
+        OutputPipe *output;       /* owned; NULL: nothing goes to the log */
+        NotifySocket *notify;     /* owned; NULL: it is told of none */
+        char *status_text;        /* owned */
+        usec_t leader_since;
+        bool has_drain_file, needs_restart;
+        bool awaits_end;   /* an exit is known and waits for a look at the tree */
+        bool awaits_empty; /* the leader is gone, its tree is not */
+        bool needs_sweep;  /* KILL was sent to leader and hook; the rest of the tree is to follow */
+        bool is_hook_end, is_leader_end;
+        int hook_code, hook_status, leader_code, leader_status;
+        struct Service *next_end; /* in Manager.ends */
+} Service;
+
+#define NOTED_OPERATIONS_MAX 16u
+#define VERDICTS_MAX 64u
+#define VERDICT_LINE_MAX 400u
+
+/* Why somebody is still there, looked up shortly before KILL is due. */
+typedef struct VerdictLine {
+        uint32_t service;
+        char text[VERDICT_LINE_MAX];
+} VerdictLine;
+
+typedef struct OperationTimer {
+        Manager *manager;
+        unsigned place;
+        Timer timer;
+} OperationTimer;
+
+struct Manager {
+        Loop *loop;
+        Link *link;
+        Board *board;
+        Model *model;
+        Order *order;
+        Machine *machine;
+        Tree *tree;
+        Spawner *spawner;
+        Events *events;
+        Outputs *outputs;
+        NotifySet *notifies; /* NULL: no runtime directory */
+        Poller *exits;
+        Procfs procfs;
+        PidTable pids;     /* leaders and hooks: service index * 2 + is_hook */
+        Service **services; /* by index */
+        unsigned n_services;
+        OperationTimer operation_timers[MACHINE_OPERATIONS_MAX];
+        Timer look_timer, verdict_timer, slow_timer;
+        LoopSource *ring_source;
+        LoopWork *sweep_work, *finish_work, *records_work;
+        struct Record *records; /* owned; what is not written down yet */
+        unsigned n_records, n_records_max;
+        Operation noted_operations[NOTED_OPERATIONS_MAX];
+        unsigned n_noted_operations;
+        Service *ends;      /* exits that wait for a look */
+        unsigned n_awaiting; /* services with awaits_empty */
+        usec_t look_after;  /* the next look at the tree is not before this, unless somebody waits */
+        VerdictLine *verdicts;
+        unsigned n_verdicts;
+        Watchers watchers;
+        char **arguments;       /* borrowed from main */
+        char **base_environment; /* owned array of borrowed strings */
+        unsigned n_base;
+        char **scratch;         /* an environment while it is put together; room for the largest */
+        char *runtime_directory; /* owned; NULL: there is none */
+        int drain_directory;    /* fd, or -EBADF */
+        int own_signals;        /* signalfd */
+        uint64_t old_nofile;
+        pid_t keeper;
+        bool is_ready, is_finishing, is_keeper_gone;
+        struct Api *api;
+        struct Reload *reload;
+};
+
+static inline Service *manager_service(Manager *manager, unsigned index) {
+        return manager->services[index];
+}
+
+static inline const ServiceConfig *service_config(const Service *service) {
+        return &service->manager->model->services[service->index];
+}
+
+static inline const Cell *service_cell(const Service *service) {
+        return machine_cell(service->manager->machine, service->index);
+}
+
+/* --- service.c --- */
+must_check int service_new(Service **ret, Manager *manager, unsigned index, unsigned place);
+Service *service_free(Service *service);
+/* Output pipe and notify socket, taken over from an earlier core where the link has them. */
+must_check int service_prepare(Service *service);
+void service_perform(Service *service, ServiceAction action, usec_t now);
+/* When KILL comes at the latest. */
+usec_t service_kill_deadline(const Service *service);
+void service_commit(Service *service);
+void service_forget_process(Service *service, bool is_hook);
+must_check int service_send(Service *service, int signal);
+
+/* --- service-spawn.c --- */
+void service_start_leader(Service *service, usec_t now);
+void service_run_hook(Service *service, const CommandList *list, usec_t now);
+must_check int environment_init(Manager *manager);
+must_check int environment_reserve(Manager *manager);
+
+/* --- exits.c --- */
+must_check int exits_init(Manager *manager);
+/* A process of the service was started or found again. */
+must_check int exits_watch(Service *service, bool is_hook);
+void exits_take_all(Manager *manager);
+/* The tree of a service is to be looked at soon. */
+void exits_look_soon(Manager *manager);
+
+/* --- manager-effects.c --- */
+extern const MachineEffects manager_effects;
+void manager_service_fired(Timer *timer, usec_t now);
+void manager_operation_fired(Timer *timer, usec_t now);
+void manager_publish(Manager *manager, unsigned service);
+
+/* --- manager-records.c: what happened is written down when all signals that were due have gone --- */
+must_check int records_init(Manager *manager);
+must_check int records_reserve(Manager *manager);
+void records_change(Service *service, ServiceState from, ServiceEvent on, usec_t now);
+void records_signal(Service *service, int number, bool to_tree, unsigned n_signalled);
+void records_kill(Service *service, usec_t now);
+void records_operation(Manager *manager, const Operation *operation, usec_t now);
+void records_flush(Manager *manager);
+
+/* --- manager-signals.c --- */
+void manager_on_signal(Manager *manager, const RingRecord *record, uint64_t position);
+/* The keeper is gone: everything ends. */
+void manager_on_keeper_gone(Manager *manager, int signal);
+
+/* --- manager-notify.c --- */
+void manager_on_notify(unsigned service, const NotifyMessage *message, const NotifySender *sender, void *userdata);
+void manager_tell_status(Manager *manager);
+
+/* --- manager-finish.c --- */
+/* Ends draind if that is what was asked for and everything has stopped. */
+void manager_finish_if_done(Manager *manager);
+void manager_slow_fired(Timer *timer, usec_t now);
+must_check int finish_init(Manager *manager);
+
+/* --- manager.c --- */
+/* A tree that knows the names of all services, by place, and no process. */
+must_check int manager_make_tree(Manager *manager, Tree **ret);
+
+/* --- manager-verdict.c --- */
+void verdicts_fired(Timer *timer, usec_t now);
+/* KILL is due at that time: look shortly before. */
+void verdicts_expect(Service *service, usec_t kill_by);
+void verdicts_say(Service *service);
+
+/* --- restore.c --- */
+must_check int restore_all(Manager *manager);
+
+/* --- reload.c --- */
+struct Reload *reload_free(struct Reload *reload);
+must_check int reload_new(struct Reload **ret, Manager *manager);
+/* An operation or a start is over: what waited for it goes on. */
+void reload_continue(Manager *manager);
