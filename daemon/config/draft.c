@@ -68,7 +68,7 @@ const char *service_name_fault(const char *name) {
         if (strlen(name) > SERVICE_NAME_MAX)
                 return "it has more than 63 bytes";
         if (*name == '\0' || *name == '-' || *name == '.')
-                return "it must begin with a letter or a digit";
+                return "it must not be empty, or begin with - or .";
         for (; *name != '\0'; name++)
                 if (!isascii(*name) || (!isalnum((unsigned char) *name) && !strchr("-_.@", *name)))
                         return "only letters, digits and - _ . @ may be in it";

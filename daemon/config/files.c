@@ -81,7 +81,7 @@ static int find_in_all(const char *directory, bool has_others, Report *report, S
         if (asprintf(&main, "%s/draind.conf", directory) < 0 || asprintf(&more, "%s/conf.d", directory) < 0)
                 return -ENOMEM;
         if (access(main, F_OK) == 0)
-                r = string_list_append(files, strdup(main));
+                r = string_list_append_new(files, strdup(main), NULL);
         if (r == 0 && has_others)
                 r = find_in(directory, report, files);
         if (r == 0)

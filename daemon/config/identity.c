@@ -40,38 +40,56 @@ static void fault_unknown(Draft *draft, ServiceDraft *service, const char *key, 
         fault(draft, service, key, text, message);
 }
 
-/* False when there is no such group. */
-static bool group_find(const char *text, gid_t *ret) {
-        const struct group *group = getgrnam(text);
+/* Whether a look-up that found nothing has failed. Other values of errno are a database's way to say "no entry". */
+static bool is_trouble(int error) {
+        return error == ENOMEM || error == EIO || error == EMFILE || error == ENFILE;
+}
+
+/* By name, or where that is NULL by number. *ret is NULL when there is none; valid until the next look-up. */
+must_check static int find_user(const char *name, uid_t uid, const struct passwd **ret) {
+        errno = 0;
+        *ret = name ? getpwnam(name) : getpwuid(uid);
+        return !*ret && is_trouble(errno) ? -errno : 0;
+}
+
+enum { GROUP_UNKNOWN = 1 };
+
+must_check static int find_group(const char *text, gid_t *ret) {
+        const struct group *group;
         uint64_t number;
 
-        if (group)
-                *ret = group->gr_gid;
-        else if (value_parse_number(text, UINT32_MAX - 1, &number))
-                *ret = (gid_t) number;
-        else
-                return false;
-        return true;
+        errno = 0;
+        group = getgrnam(text);
+        if (!group && is_trouble(errno))
+                return -errno;
+        if (!group && !value_parse_number(text, UINT32_MAX - 1, &number))
+                return GROUP_UNKNOWN;
+        *ret = group ? group->gr_gid : (gid_t) number;
+        return 0;
 }
 
 /* User=. *ret_is_known: it stands in the user database, so that it has a group and a home. */
 static int resolve_user(Draft *draft, ServiceDraft *service, bool *ret_is_known) {
         ServiceConfig *config = &service->config;
-        const struct passwd *user = getpwnam(service->user);
+        const struct passwd *user;
         uint64_t number;
+        int r;
 
-        if (!user && value_parse_number(service->user, UINT32_MAX - 1, &number)) {
+        r = find_user(service->user, 0, &user);
+        if (r == 0 && !user && value_parse_number(service->user, UINT32_MAX - 1, &number)) {
                 config->uid = (uid_t) number;
                 config->has_user = true;
-                user = getpwuid(config->uid);
-                if (!user) {
+                r = find_user(NULL, config->uid, &user);
+                if (r == 0 && !user) {
                         if (!service->group)
                                 fault(draft, service, "User", service->user,
-                                      "this number has no entry among the users, "
-                                      "and so no group; write Group= as well");
+                                      "this number has no entry among the users, and so no group; write Group= as "
+                                      "well");
                         return 0;
                 }
         }
+        if (r < 0)
+                return r;
         if (!user) {
                 fault_unknown(draft, service, "User", service->user);
                 return 0;
@@ -126,7 +144,7 @@ static int resolve_groups(Draft *draft, ServiceDraft *service, bool is_known) {
 
         if (is_known)
                 r = groups_of_user(config);
-        config->has_groups = config->has_user;
+        config->has_groups = service->user != NULL; /* with Group= alone they stay as they are */
         for (unsigned i = 0; i < service->n_references && r == 0; i++) {
                 const Reference *reference = &service->references[i];
                 gid_t group;
@@ -134,10 +152,13 @@ static int resolve_groups(Draft *draft, ServiceDraft *service, bool is_known) {
                 if (reference->key != key)
                         continue;
                 config->has_groups = true;
-                if (group_find(reference->text, &group))
+                r = find_group(reference->text, &group);
+                if (r == 0)
                         r = groups_add(config, group);
-                else
+                else if (r == GROUP_UNKNOWN) {
                         fault_unknown(draft, service, "SupplementaryGroups", reference->text);
+                        r = 0;
+                }
         }
         return r;
 }
@@ -168,18 +189,22 @@ static void check_privilege(Draft *draft, ServiceDraft *service) {
 
 static int resolve_home(Draft *draft, ServiceDraft *service) {
         ServiceConfig *config = &service->config;
-        const struct passwd *self = config->home || service->user ? NULL : getpwuid(geteuid());
-        const char *home = config->home ? config->home : self ? self->pw_dir : NULL;
+        const struct passwd *self = NULL;
         char *copy;
+        int r = 0;
 
         if (!config->working_directory || strcmp(config->working_directory, "~") != 0)
                 return 0;
-        if (!home) {
+        if (!config->home && !service->user)
+                r = find_user(NULL, geteuid(), &self);
+        if (r < 0)
+                return r;
+        if (!config->home && !self) {
                 if (!service->is_faulty)
                         fault(draft, service, "WorkingDirectory", NULL, "the user has no home directory; write a path");
                 return 0;
         }
-        copy = strdup(home);
+        copy = strdup(config->home ? config->home : self->pw_dir);
         if (!copy)
                 return -ENOMEM;
         free(config->working_directory);
@@ -187,27 +212,35 @@ static int resolve_home(Draft *draft, ServiceDraft *service) {
         return 0;
 }
 
-int identity_resolve(Draft *draft, ServiceDraft *service) {
+/* Group=. Without User= it is ourselves in another group. */
+static int resolve_group(Draft *draft, ServiceDraft *service) {
         ServiceConfig *config = &service->config;
-        bool is_known = false;
         gid_t group;
+        int r;
+
+        r = find_group(service->group, &group);
+        if (r < 0)
+                return r;
+        if (r == GROUP_UNKNOWN) {
+                fault_unknown(draft, service, "Group", service->group);
+                return 0;
+        }
+        if (!config->has_user)
+                config->uid = geteuid();
+        config->has_user = true;
+        config->gid = group;
+        return 0;
+}
+
+int identity_resolve(Draft *draft, ServiceDraft *service) {
+        bool is_known = false;
         int r = 0;
 
         if (service->user)
                 r = resolve_user(draft, service, &is_known);
-        if (r < 0)
-                return r;
-        if (service->group) {
-                if (!group_find(service->group, &group)) {
-                        fault_unknown(draft, service, "Group", service->group);
-                } else {
-                        if (!config->has_user)
-                                config->uid = geteuid();
-                        config->has_user = true;
-                        config->gid = group;
-                }
-        }
-        if (service->user || service->group || service->n_references > 0)
+        if (r == 0 && service->group)
+                r = resolve_group(draft, service);
+        if (r == 0 && (service->user || service->group || service->n_references > 0))
                 r = resolve_groups(draft, service, is_known);
         if (r < 0)
                 return r;
