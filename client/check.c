@@ -81,7 +81,8 @@ int check_run(Client *client) {
         pid_t pid;
 
         if (!find_program(&path))
-                return client_fail(STATUS_FAILED, "%s is not installed: it is expected in %s.", PROGRAM, DRAIND_LIBEXECDIR);
+                return client_fail(STATUS_FAILED, PROGRAM " is not installed: it is expected in %s.",
+                                   DRAIND_LIBEXECDIR);
         arguments = make_arguments(client->options);
         if (posix_spawn_file_actions_init(&actions) != 0)
                 die(ENOMEM);

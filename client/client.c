@@ -138,7 +138,8 @@ int client_explain(Client *client, const MessageReply *reply) {
         if (strcmp(error, CONTROL_INTERFACE "ConfigurationInvalid") == 0)
                 return explain_configuration(client, reply);
         if (strcmp(error, CONTROL_INTERFACE "Refused") == 0)
-                return client_fail(STATUS_REFUSED, "Refused: %s", parameter(reply, "text", "the state does not allow it."));
+                return client_fail(STATUS_REFUSED, "Refused: %s",
+                                   parameter(reply, "text", "the state does not allow it."));
         if (strcmp(error, CONTROL_INTERFACE "StartFailed") == 0)
                 return client_fail(STATUS_FAILED, "%s did not start: %s", parameter(reply, "service", "?"),
                                    parameter(reply, "text", "see `drainctl status`."));
@@ -151,7 +152,8 @@ int client_explain(Client *client, const MessageReply *reply) {
         if (strcmp(error, "org.varlink.service.MethodNotFound") == 0 ||
             strcmp(error, "org.varlink.service.MethodNotImplemented") == 0 ||
             strcmp(error, "org.varlink.service.InterfaceNotFound") == 0)
-                return client_fail(STATUS_FAILED, "The running draind cannot do that: it is another version than drainctl.");
+                return client_fail(STATUS_FAILED, "The running draind cannot do that: it is another version than "
+                                   "drainctl.");
         return client_fail(STATUS_FAILED, "draind answers: %s", parameter(reply, "message", error));
 }
 

@@ -48,8 +48,8 @@ void client_done(Client *client);
 int client_fail(int status, const char *format, ...) printf_like(2, 3);
 /* Connects; STATUS_REACHED, or says why not. Fine when it is connected. */
 must_check int client_connect(Client *client);
-/* The call of one reply. parameters: consumed. *ret: message_reply_done(), only with STATUS_REACHED. Everything else was
- * said on stderr. */
+/* The call of one reply. parameters: consumed. *ret: message_reply_done(), only with STATUS_REACHED. Everything else
+ * was said on stderr. */
 must_check int client_call(Client *client, const char *method, json_t *parameters, MessageReply *ret);
 /* The same for a call whose reply nobody looks at but --json. */
 must_check int client_order(Client *client, const char *method, json_t *parameters);

@@ -18,8 +18,8 @@ typedef enum ConnOutcome {
         CONN_WOKEN,   /* wake_fd is readable */
 } ConnOutcome;
 
-/* Where draind is expected: what was given, $DRAIND_SOCKET, the system's socket, or the user's own when that is not there.
- * *ret: free(). 0 or -ENOMEM. */
+/* Where draind is expected: what was given, $DRAIND_SOCKET, the system's socket, or the user's own when that is not
+ * there. *ret: free(). 0 or -ENOMEM. */
 must_check int conn_find_path(const char *given, char **ret);
 
 /* *ret: conn_free(). 0, -errno as of connect(2), or CONN_TIMED_OUT: nobody takes connections. */

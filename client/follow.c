@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
-#define FRAME_USEC     (200 * USEC_PER_MSEC)
 #define REJOIN_USEC    (10 * USEC_PER_SEC) /* a new core takes well below a second */
 #define REJOIN_MSEC    100
 #define LOST_MAX       5u
@@ -138,17 +137,13 @@ static bool on_reply(Follow *follow, const MessageReply *reply, usec_t now) {
         return is_done;
 }
 
-static usec_t next_frame(const Follow *follow, usec_t now) {
-        return follow->live.is_drawn && !follow->live.is_silent ? usec_add(now, FRAME_USEC) : USEC_INFINITY;
-}
-
 /* Reads until the end of the call: FOLLOW_DONE, FOLLOW_LOST or an exit status. */
 static int follow_replies(Follow *follow) {
         Client *client = follow->client;
         usec_t now = clock_now_usec(), silent_at = usec_add(now, client->silence);
 
         for (;;) {
-                usec_t until = usec_min(usec_min(client->deadline, silent_at), next_frame(follow, now));
+                usec_t until = usec_min(usec_min(client->deadline, silent_at), live_next(&follow->live));
                 MessageReply reply;
                 int r = conn_receive(client->conn, follow->signal_fd, until, &reply), status;
 
@@ -164,7 +159,7 @@ static int follow_replies(Follow *follow) {
                         }
                         is_done = on_reply(follow, &reply, now);
                         message_reply_done(&reply);
-                        live_show(&follow->live, &follow->board, now);
+                        live_show(&follow->live, &follow->board, now, is_done);
                         if (is_done && continues)
                                 client->conn = conn_free(client->conn); /* what still comes is not for the next call */
                         if (is_done)
@@ -183,7 +178,7 @@ static int follow_replies(Follow *follow) {
                         return leave_in_silence(follow);
                 }
                 if (r != CONN_DONE && follow->n_replies > 0)
-                        live_show(&follow->live, &follow->board, now);
+                        live_show(&follow->live, &follow->board, now, false);
         }
 }
 

@@ -6,6 +6,8 @@
 #define NAME_COLUMNS_MAX 24u
 #define BAR_COLUMNS      20u
 #define STATE_COLUMNS    20u
+#define FRAME_USEC       (200 * USEC_PER_MSEC)
+#define FRAME_MIN_USEC   (40 * USEC_PER_MSEC)
 
 void live_init(Live *live, const Client *client) {
         bool is_silent = options_has(client->options, OPTION_QUIET) || options_has(client->options, OPTION_JSON);
@@ -186,11 +188,22 @@ static void print_transitions(Live *live, Board *board) {
         text_done(&text);
 }
 
-void live_show(Live *live, Board *board, usec_t now) {
+void live_show(Live *live, Board *board, usec_t now, bool is_last) {
         if (live->is_silent)
                 return;
-        if (live->is_drawn)
-                draw(live, board, now);
-        else
+        if (!live->is_drawn) {
                 print_transitions(live, board);
+                return;
+        }
+        live->is_behind = !is_last && live->drawn > 0 && now < usec_add(live->drawn, FRAME_MIN_USEC);
+        if (live->is_behind)
+                return;
+        draw(live, board, now);
+        live->drawn = now;
+}
+
+usec_t live_next(const Live *live) {
+        if (live->is_silent || !live->is_drawn || live->drawn == 0)
+                return USEC_INFINITY;
+        return usec_add(live->drawn, live->is_behind ? FRAME_MIN_USEC : FRAME_USEC);
 }

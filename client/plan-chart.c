@@ -119,7 +119,8 @@ static void add_axis(Text *text, const Chart *chart) {
 
         text_pad(text, chart->name_columns + 1);
         for (usec_t at = 0; at <= chart->shown; at += tick) {
-                unsigned column = chart->name_columns + 1 + (unsigned) ((double) at / (double) chart->shown * chart->columns);
+                double share = (double) at / (double) chart->shown;
+                unsigned column = chart->name_columns + 1 + (unsigned) (share * chart->columns);
 
                 if (column > text->column)
                         text_pad(text, column);

@@ -11,7 +11,8 @@ int plan_run(Client *client) {
         size_t i;
         int status;
 
-        if (budget != USEC_INFINITY && json_object_set_new(parameters, "budgetUsec", json_integer((json_int_t) budget)) < 0)
+        if (budget != USEC_INFINITY &&
+            json_object_set_new(parameters, "budgetUsec", json_integer((json_int_t) budget)) < 0)
                 die(ENOMEM);
         status = client_call(client, CONTROL_INTERFACE "Plan", parameters, &reply);
         if (status != STATUS_REACHED)

@@ -36,8 +36,8 @@ static int wait_for_restart(Client *client, int64_t operation) {
         Follow follow;
         int status;
 
-        follow_init(&follow, client, CONTROL_INTERFACE "Wait", client_pack("{s:I}", "operation", (json_int_t) operation),
-                    "the restart");
+        follow_init(&follow, client, CONTROL_INTERFACE "Wait",
+                    client_pack("{s:I}", "operation", (json_int_t) operation), "the restart");
         status = follow_run(&follow);
         if (status == STATUS_REACHED)
                 status = outcome_of_drain(&follow, "Stopped");
@@ -49,8 +49,8 @@ static int wait_until_running(Client *client, json_t *names) {
         Follow follow;
         int status;
 
-        follow_init(&follow, client, CONTROL_INTERFACE "Wait", client_pack("{s:O, s:s}", "services", names, "for", "running"),
-                    "the restart");
+        follow_init(&follow, client, CONTROL_INTERFACE "Wait",
+                    client_pack("{s:O, s:s}", "services", names, "for", "running"), "the restart");
         status = follow_run(&follow);
         if (status == STATUS_REACHED)
                 status = outcome_of_services(&follow, "running", names, "Restarted");
@@ -60,6 +60,7 @@ static int wait_until_running(Client *client, json_t *names) {
 
 static int reload_configuration(Client *client) {
         const Options *options = client->options;
+        bool waits = !options_has(options, OPTION_DRY_RUN) && !options_has(options, OPTION_NO_WAIT);
         Text text = text_make(&client->screen, true);
         int status, status_of_return;
         const json_t *operation;
@@ -78,7 +79,7 @@ static int reload_configuration(Client *client) {
         text_done(&text);
         operation = json_object_get(reply.parameters, "operation");
         need_restart = json_object_get(reply.parameters, "needRestart");
-        if (!options_has(options, OPTION_DRY_RUN) && !options_has(options, OPTION_NO_WAIT) && json_is_integer(operation)) {
+        if (waits && json_is_integer(operation)) {
                 status = wait_for_restart(client, json_integer_value(operation));
                 if ((status == STATUS_REACHED || status == STATUS_KILLED) && json_array_size(need_restart) > 0) {
                         status_of_return = wait_until_running(client, need_restart);

@@ -74,7 +74,8 @@ static void add_manager(Text *text, const ManagerView *manager) {
         }
         text_newline(text);
         if (manager->generation > 1)
-                text_add_coloured(text, COLOUR_YELLOW, "  the core was started %lld times\n", (long long) manager->generation);
+                text_add_coloured(text, COLOUR_YELLOW, "  the core was started %lld times\n",
+                                  (long long) manager->generation);
         if (manager->log_dropped > 0)
                 text_add_coloured(text, COLOUR_YELLOW, "  %lld log records could not be written\n",
                                   (long long) manager->log_dropped);

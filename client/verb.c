@@ -1,5 +1,6 @@
 #include "verb.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ const Verb verb_table[] = {
 
         { "start", start_run, 1, VERB_NAMES_ANY, WAITING | OPTION_ALL, "Start and stop", "NAME...|--all",
           "start services, and what they require",
-          "Waits until they run (notify: until they are ready), or have failed.\n", "`drainctl start NAME`, or `drainctl start --all` for everything" },
+          "Waits until they run (notify: until they are ready), or have failed.\n",
+          "`drainctl start NAME`, or `drainctl start --all` for everything" },
         { "stop", drain_stop, 1, VERB_NAMES_ANY, DRAINING | OPTION_ALL, NULL, "NAME...|--all",
           "drain services until they have stopped",
           "They stay stopped. What requires them is drained before them. Asking again joins\n"
@@ -56,8 +58,8 @@ const Verb verb_table[] = {
           "Without arguments for the operation that goes on. Names are waited for until they\n"
           "are in the state of --for. Leaving ends nothing.\n", NULL },
 
-        { "reload", reload_run, 0, VERB_NAMES_ANY, OPTION_DRY_RUN | OPTION_RESTART | OPTION_NO_WAIT, "Change", "[NAME...]",
-          "read the configuration again; or ExecReload= of services",
+        { "reload", reload_run, 0, VERB_NAMES_ANY, OPTION_DRY_RUN | OPTION_RESTART | OPTION_NO_WAIT, "Change",
+          "[NAME...]", "read the configuration again; or ExecReload= of services",
           "Without names the configuration; a mistake in it changes nothing (exit status 78).\n"
           "With names their ExecReload= is run.\n", NULL },
         { "kill", process_kill, 1, 1, OPTION_SIGNAL | OPTION_WHOM | OPTION_FORCE, NULL, "NAME",
@@ -66,7 +68,8 @@ const Verb verb_table[] = {
           "To end a service use stop.\n", "`drainctl kill NAME --signal HUP`" },
 
         { "is-running", status_is_running, 0, VERB_NAMES_ANY, 0, "Ask, in scripts", "[NAME...]",
-          "0 when all of them run", "Without names: every service. Exit status: 0 so, 3 not so, 4 no such service.\n", NULL },
+          "0 when all of them run",
+          "Without names: every service. Exit status: 0 so, 3 not so, 4 no such service.\n", NULL },
         { "is-ready", status_is_ready, 0, VERB_NAMES_ANY, 0, NULL, "[NAME...]", "0 when all of them are ready",
           "Without names: every service. Exit status: 0 so, 3 not so, 4 no such service.\n", NULL },
         { "is-drained", status_is_drained, 0, VERB_NAMES_ANY, 0, NULL, "[NAME...]", "0 when all of them have stopped",
@@ -138,8 +141,7 @@ void verb_print_overview(void) {
 
 void verb_print_help(const Verb *verb) {
         printf("Usage: drainctl %s [OPTION...]%s%s\n\n", verb->name, verb->synopsis[0] ? " " : "", verb->synopsis);
-        printf("%c%s.\n%s", verb->summary[0] >= 'a' && verb->summary[0] <= 'z' ? verb->summary[0] - 32 : verb->summary[0],
-               verb->summary + 1, verb->text);
+        printf("%c%s.\n%s", toupper((unsigned char) verb->summary[0]), verb->summary + 1, verb->text);
         if (verb->options) {
                 printf("\nOptions:\n");
                 print_options(verb->options);

@@ -11,7 +11,8 @@
 
 int fuzz_accepted;
 
-static const Screen terminal = { .is_terminal = true, .has_colours = true, .has_unicode = true, .columns = 80, .rows = 24 };
+static const Screen terminal = { .is_terminal = true, .has_colours = true, .has_unicode = true,
+                                 .columns = 80, .rows = 24 };
 
 /* Our own sequences begin with ESC [ and end with m; nothing else may be there, and no line may be too wide. */
 static void check_safe(const Text *text) {

@@ -58,8 +58,10 @@ static void test_two_dashes_end_the_options(void **state) {
 /* Each says why on stderr, which is of no interest here. */
 static void test_what_is_wrong_is_refused(void **state) {
         static const char *const wrong[][3] = {
-                { "--nope" }, { "-X" }, { "--budget" }, { "--budget=" }, { "--budget", "x" }, { "--now=1" }, { "-n", "-1" },
-                { "-n" }, { "-n5x" }, { "--until", "gone" }, { "--for=" }, { "--whom", "" }, { "--socket=" }, { "--" "=" },
+                { "--nope" }, { "-X" }, { "--budget" }, { "--budget=" }, { "--budget", "x" }, { "--now=1" },
+                { "-n", "-1" },
+                { "-n" }, { "-n5x" }, { "--until", "gone" }, { "--for=" }, { "--whom", "" }, { "--socket=" },
+                { "--=" },
         };
         int kept = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 

@@ -8,7 +8,8 @@
 #include "../../client/print.h"
 #include "../../client/view.h"
 
-static const Screen terminal = { .is_terminal = true, .has_colours = true, .has_unicode = true, .columns = 10, .rows = 5 };
+static const Screen terminal = { .is_terminal = true, .has_colours = true, .has_unicode = true,
+                                 .columns = 10, .rows = 5 };
 static const Screen file = { .has_unicode = true, .columns = 80, .rows = 24 };
 
 static void test_foreign_text_cannot_steer_the_terminal(void **state) {
@@ -34,7 +35,8 @@ static void test_lines_of_a_terminal_are_cut(void **state) {
         Text text = text_make(&terminal, true);
 
         text_add(&text, "%s", "0123456789\nab\n");
-        text_add_foreign(&text, "\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2"); /* each two columns wide */
+        /* Each two columns wide. */
+        text_add_foreign(&text, "\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2");
         assert_string_equal(text.bytes, "012345678\xe2\x80\xa6\nab\n"
                                         "\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe6\xbc\xa2\xe2\x80\xa6");
         text_done(&text);
@@ -77,8 +79,8 @@ static void test_colours_of_output_stay_and_all_else_goes(void **state) {
 }
 
 static void test_a_newer_daemon_is_understood(void **state) {
-        json_t *object = json_pack("{s:s, s:s, s:i, s:s, s:n, s:[s, i]}", "name", "web", "state", "running", "leftUsec", -5,
-                                   "ready", "yes", "mainPid", "requires", "app", 7);
+        json_t *object = json_pack("{s:s, s:s, s:i, s:s, s:n, s:[s, i]}", "name", "web", "state", "running",
+                                   "leftUsec", -5, "ready", "yes", "mainPid", "requires", "app", 7);
         ServiceView view = view_service(object);
 
         assert_string_equal(view.name, "web");
@@ -94,8 +96,10 @@ static void test_a_plan_of_any_numbers_is_drawn(void **state) {
         static const json_int_t ends[] = { 0, 1, 999, 30000000, INT64_MAX };
 
         for (size_t i = 0; i < n_elements(ends); i++) {
-                json_t *plan = json_pack("{s:I, s:I, s:[{s:s, s:I, s:I, s:b}]}", "budgetUsec", ends[n_elements(ends) - 1 - i],
-                                         "outerUsec", ends[i], "services", "name", "web", "killAt", ends[i] / 2, "endAt",
+                json_t *plan = json_pack("{s:I, s:I, s:[{s:s, s:I, s:I, s:b}]}", "budgetUsec",
+                                         ends[n_elements(ends) - 1 - i],
+                                         "outerUsec", ends[i], "services", "name", "web", "killAt",
+                                         ends[i] / 2, "endAt",
                                          ends[i], "cut", 1);
                 Text text = text_make(&file, false);
 
