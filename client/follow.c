@@ -129,7 +129,8 @@ static bool on_reply(Follow *follow, const MessageReply *reply, usec_t now) {
         bool is_done = json_is_true(json_object_get(reply->parameters, "done"));
         bool has_news = board_update(&follow->board, reply->parameters, now);
 
-        follow->n_lost = 0;
+        if (reply->continues) /* a call that ends too early counts as lost */
+                follow->n_lost = 0;
         if (has_news || is_done) /* the rest are heartbeats */
                 (void) client_print_json(follow->client, reply->parameters);
         if (follow->n_replies++ == 0 && follow->on_begin)

@@ -46,9 +46,9 @@ const Verb verb_table[] = {
           "`drainctl restart NAME`, or `drainctl restart --all` for everything" },
         { "drain", drain_run, 0, VERB_NAMES_ANY, DRAINING | OPTION_UNTIL | OPTION_EXIT | OPTION_ALL, NULL, "[NAME...]",
           "drain everything, or some services",
-          "Without names: everything. --until quiesced goes up to the first signal and leaves\n"
-          "the services up and withdrawn; `drainctl resume` takes that back. A later stop\n"
-          "goes on with the same operation and the same deadline.\n"
+          "Without names: everything. --until quiesced goes up to the first signal and\n"
+          "leaves the services up and withdrawn; `drainctl resume` takes that back. A later\n"
+          "stop goes on with the same operation and the same deadline.\n"
           "With --now or --kill an operation's id may stand for the names.\n", NULL },
         { "resume", drain_resume, 0, 1, 0, NULL, "[OPERATION|NAME]", "take a drain back",
           "As a whole; by its id, or by a service that belongs to it. Possible until the\n"
@@ -59,7 +59,7 @@ const Verb verb_table[] = {
           "are in the state of --for. Leaving ends nothing.\n", NULL },
 
         { "reload", reload_run, 0, VERB_NAMES_ANY, OPTION_DRY_RUN | OPTION_RESTART | OPTION_NO_WAIT, "Change",
-          "[NAME...]", "read the configuration again; or ExecReload= of services",
+          "[NAME...]", "read the configuration again, or run ExecReload=",
           "Without names the configuration; a mistake in it changes nothing (exit status 78).\n"
           "With names their ExecReload= is run.\n", NULL },
         { "kill", process_kill, 1, 1, OPTION_SIGNAL | OPTION_WHOM | OPTION_FORCE, NULL, "NAME",
@@ -134,9 +134,10 @@ void verb_print_overview(void) {
         }
         printf("\nOptions of every verb:\n");
         print_options(OPTIONS_COMMON);
-        printf("\n`drainctl VERB --help` tells more of each. Exit status: 0 reached, 1 failed, 2 usage,\n"
-               "3 not so, 4 and 5 no such service, 8 refused, 9 something had to be killed, 69 no\n"
-               "daemon, 77 not permitted, 78 configuration not valid, 124 waited long enough.\n");
+        printf("\n`drainctl VERB --help` tells more of each. Exit status: 0 reached, 1 failed,\n"
+               "2 usage, 3 not so, 4 and 5 no such service, 8 refused, 9 something had to be\n"
+               "killed, 69 no daemon, 77 not permitted, 78 configuration not valid, 124 waited\n"
+               "long enough.\n");
 }
 
 void verb_print_help(const Verb *verb) {
