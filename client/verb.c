@@ -55,17 +55,17 @@ const Verb verb_table[] = {
           "first signal was sent; after that it is refused (exit status 8).\n", NULL },
         { "wait", wait_run, 0, VERB_NAMES_ANY, OPTION_FOR, NULL, "[OPERATION|NAME...]",
           "wait for an operation, or for services",
-          "Without arguments for the operation that goes on. Names are waited for until they\n"
-          "are in the state of --for. Leaving ends nothing.\n", NULL },
+          "Without arguments for the operation that goes on. Names are waited for until\n"
+          "they are in the state of --for. Leaving ends nothing.\n", NULL },
 
         { "reload", reload_run, 0, VERB_NAMES_ANY, OPTION_DRY_RUN | OPTION_RESTART | OPTION_NO_WAIT, "Change",
           "[NAME...]", "read the configuration again, or run ExecReload=",
-          "Without names the configuration; a mistake in it changes nothing (exit status 78).\n"
-          "With names their ExecReload= is run.\n", NULL },
+          "Without names the configuration; a mistake in it changes nothing (exit status\n"
+          "78). With names their ExecReload= is run.\n", NULL },
         { "kill", process_kill, 1, 1, OPTION_SIGNAL | OPTION_WHOM | OPTION_FORCE, NULL, "NAME",
           "send a signal to a service",
-          "Refused for a service that drains, unless --force: its ladder sends the right ones.\n"
-          "To end a service use stop.\n", "`drainctl kill NAME --signal HUP`" },
+          "Refused for a service that drains, unless --force: its ladder sends the right\n"
+          "ones. To end a service use stop.\n", "`drainctl kill NAME --signal HUP`" },
 
         { "is-running", status_is_running, 0, VERB_NAMES_ANY, 0, "Ask, in scripts", "[NAME...]",
           "0 when all of them run",
