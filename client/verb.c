@@ -15,7 +15,8 @@ const Verb verb_table[] = {
           "Without names one line for each service; with names all about those.\n"
           "Exit status with names: 0 they run, 3 one does not, 4 there is no such service.\n", NULL },
         { "tree", process_tree, 1, 1, 0, NULL, "NAME", "the processes of a service",
-          "Escapees, which left its session, group or parent and still belong to it, are marked.\n",
+          "Escapees are marked: they left its session, group or parent, and still belong to\n"
+          "it.\n",
           "`drainctl tree NAME`" },
         { "plan", plan_run, 0, 0, OPTION_BUDGET, NULL, "", "what a drain would take in the worst case",
           "A chart of the order and the phases of a drain of everything that runs, held\n"
