@@ -96,15 +96,14 @@ void pid_table_remove(PidTable *table, pid_t pid) {
         table->n--;
 }
 
-/* Removing moves entries to where we are or to where we were: a slot is looked at until its entry stays, and what
- * wrapped around from the end was looked at before it moved, or is met again at the start of the second round. */
+/* Removing moves entries towards their homes, so into a slot that is looked at again or was looked at before; those
+ * that wrap around from the start to the end are asked about twice. */
 void pid_table_filter(PidTable *table, bool (*keep)(const PidEntry *entry, void *userdata), void *userdata) {
-        for (int pass = 0; pass < 2; pass++)
-                for (unsigned i = 0; i < table->n_slots; i++)
-                        while (table->entries[i].pid != 0 && !keep(&table->entries[i], userdata)) {
-                                close_gap(table, i);
-                                table->n--;
-                        }
+        for (unsigned i = 0; i < table->n_slots; i++)
+                while (table->entries[i].pid != 0 && !keep(&table->entries[i], userdata)) {
+                        close_gap(table, i);
+                        table->n--;
+                }
 }
 
 void pid_table_empty(PidTable *table) {

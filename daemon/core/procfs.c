@@ -183,6 +183,26 @@ static int read_numbers(int directory, ProcfsPid on_number, void *userdata) {
         }
 }
 
+typedef struct NumberList {
+        pid_t *numbers;
+        unsigned n, max;
+} NumberList;
+
+static void note_number(pid_t number, void *userdata) {
+        NumberList *list = userdata;
+
+        if (list->n < list->max)
+                list->numbers[list->n++] = number;
+}
+
+unsigned procfs_list_numbers(int directory, pid_t *ret, unsigned max) {
+        NumberList list = { .numbers = ret, .max = max };
+        int r = read_numbers(directory, note_number, &list);
+
+        (void) r; /* what was read until then is told */
+        return list.n;
+}
+
 typedef struct ChildrenCall {
         Procfs *procfs;
         pid_t pid;
@@ -256,9 +276,13 @@ int procfs_refresh(Procfs *procfs) {
         if (procfs->has_children)
                 return 0;
         procfs->n_pairs = 0;
+        return procfs_everybody(procfs, add_pair, procfs);
+}
+
+int procfs_everybody(Procfs *procfs, ProcfsPid on_pid, void *userdata) {
         if (lseek(procfs->root, 0, SEEK_SET) < 0)
                 return -errno;
-        return read_numbers(procfs->root, add_pair, procfs);
+        return read_numbers(procfs->root, on_pid, userdata);
 }
 
 /* Reads on behind the kept bytes. What is kept must leave room. */

@@ -53,9 +53,14 @@ static inline bool procfs_is_living(const ProcStat *stat) {
 
 /* Numbers separated by anything, as in children and cgroup.procs, from the start of fd; of any length. */
 must_check int procfs_read_pids(int fd, ProcfsPid on_pid, void *userdata);
+/* The entries of a directory that are numbers, at most max of them. How many were written. */
+unsigned procfs_list_numbers(int directory, pid_t *ret, unsigned max);
 /* Children of all threads. Call procfs_refresh() first: it counts only where has_children is false. */
 must_check int procfs_children(Procfs *procfs, pid_t pid, unsigned n_threads, ProcfsPid on_pid, void *userdata);
 must_check int procfs_refresh(Procfs *procfs);
+
+/* Everybody. Not for every day: it costs as much as the machine has processes. */
+must_check int procfs_everybody(Procfs *procfs, ProcfsPid on_pid, void *userdata);
 
 /* Copies the value of NAME= from the environment that pid was started with. 1: found. 0: not there. -errno: it
  * cannot be told. Waits with a process in state D: ask for its state before. */

@@ -83,7 +83,7 @@ static int open_own(const char *own) {
         if (!file)
                 return -errno;
         while (fd < 0 && fgets(line, sizeof(line), file)) {
-                char *root, *point;
+                char *root = NULL, *point = NULL;
                 const char *below;
                 int n;
 
@@ -119,10 +119,8 @@ static int try_to_move(int own) {
                 return r;
         r = write_to(trial, "cgroup.procs", "0");
         back = write_to(own, "cgroup.procs", "0");
-        if (r == 0 && back < 0) {
-                r = back; /* we stay where we are: it must not be removed, and serves nobody */
-                return r;
-        }
+        if (r == 0 && back < 0)
+                return back; /* we are in it now, and can only stay */
         (void) unlinkat(own, name, AT_REMOVEDIR); /* empty; if not, it is one empty directory too many */
         return r;
 }
@@ -237,13 +235,14 @@ void tree_cgroup_thaw(Procfs *procfs, int cgroup) {
 static void list_below(int parent, const char *name, void *userdata) {
         const Descent *above = userdata;
         Descent here = *above;
-        int fd = procfs_open(above->procfs, parent, name, DIRECTORY_FLAGS), procs;
+        int fd = procfs_open(above->procfs, parent, name, DIRECTORY_FLAGS), procs, r;
 
         if (fd < 0)
                 return;
         procs = procfs_open(above->procfs, fd, "cgroup.procs", O_RDONLY);
         if (procs >= 0) {
-                (void) procfs_read_pids(procs, above->on_pid, above->userdata); /* a threaded one cannot be read */
+                r = procfs_read_pids(procs, above->on_pid, above->userdata);
+                (void) r; /* a threaded one cannot be read: the processes are in the one above */
                 procfs_close(above->procfs, procs);
         }
         here.depth++;

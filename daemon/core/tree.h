@@ -5,12 +5,15 @@
  * Reads /proc and cgroupfs through descriptors that are opened at the start. Knows no states. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "../../protocol/base.h"
 
-#define TREE_MARK_NAME "DRAIND_MARK" /* environment of every process: "INSTANCE.SERVICE-INDEX-INDEPENDENT-NAME" */
+#define TREE_MARK_NAME "DRAIND_MARK" /* environment of every process: "INSTANCE.NAME" */
+#define TREE_MARK_BYTES 384u         /* room for a mark: the variable, an instance and a service's name */
+#define TREE_INSTANCE_MAX 255u       /* bytes, without the NUL */
 
 typedef struct Tree Tree;
 
@@ -25,6 +28,11 @@ typedef struct TreeProcess {
 must_check int tree_new(Tree **ret, pid_t keeper, const char *instance, unsigned n_services, bool use_cgroup);
 Tree *tree_free(Tree *tree);
 static inline void tree_freep(Tree **tree) { *tree = tree_free(*tree); }
+
+/* "DRAIND_MARK=INSTANCE.NAME", for the environment of a service's processes. Returns buf, cut if it must be. */
+char *tree_mark_format(char *buf, size_t size, const char *instance, const char *name);
+/* pid is the core's own business (a helper that is the keeper's child): no service's, no stray. Swept all the same. */
+must_check int tree_ignore(Tree *tree, pid_t pid);
 
 /* The name of a service, for its mark and its cgroup; borrowed. Called once for each before anything else. */
 void tree_name(Tree *tree, unsigned service, const char *name);
@@ -47,13 +55,18 @@ bool tree_is_empty(Tree *tree, unsigned service);
 /* Whether any service's root is gone with processes left (as of the last look). */
 bool tree_has_leftovers(const Tree *tree, unsigned service);
 
-/* Calls back for every living process of the service, roots first. The number of processes, or -errno. */
+/* Looks, then calls back for every living process of the service, roots first. The number of processes, or -errno.
+ * on_process must not call the tree; NULL: only to get to know them. Who was met once is known without a mark later,
+ * so a drain does well to call this before its first signal. */
 must_check int tree_list(Tree *tree, unsigned service, void (*on_process)(const TreeProcess *process, void *userdata),
                          void *userdata);
-/* Sends the signal to every process of the service, through pidfds, never to a pid that may be another's.
+/* Living children of the keeper that no service can be found for, as of the last look. The number. */
+unsigned tree_list_strays(Tree *tree, void (*on_process)(const TreeProcess *process, void *userdata), void *userdata);
+/* Looks, then sends the signal to every process of the service, through pidfds, never to a pid that may be another's.
  * SIGKILL repeats until a pass finds nobody new (bounded). exclude: a pid to leave out, or 0. The number signalled, or -errno. */
 must_check int tree_signal(Tree *tree, unsigned service, int signal, pid_t exclude);
 /* Thaws a frozen cgroup. */
 void tree_thaw(Tree *tree, unsigned service);
-/* KILL to everything below the keeper but the core: the last sweep. The number of processes still alive. */
+/* KILL to everything below the keeper but the core: the last sweep. The number of processes that lived when it
+ * began its last pass: 0 says that there is none, more says to come again. */
 must_check int tree_sweep(Tree *tree);
