@@ -68,6 +68,14 @@ must_check static int find_group(const char *text, gid_t *ret) {
         return 0;
 }
 
+/* Who the service is for USER, HOME and the like. */
+static int set_names(ServiceConfig *config, const struct passwd *user) {
+        config->user_name = strdup(user->pw_name);
+        config->home = strdup(user->pw_dir);
+        config->shell = strdup(user->pw_shell && *user->pw_shell != '\0' ? user->pw_shell : "/bin/sh");
+        return config->user_name && config->home && config->shell ? 0 : -ENOMEM;
+}
+
 /* User=. *ret_is_known: it stands in the user database, so that it has a group and a home. */
 static int resolve_user(Draft *draft, ServiceDraft *service, bool *ret_is_known) {
         ServiceConfig *config = &service->config;
@@ -97,10 +105,7 @@ static int resolve_user(Draft *draft, ServiceDraft *service, bool *ret_is_known)
         config->uid = user->pw_uid;
         config->gid = user->pw_gid;
         config->has_user = *ret_is_known = true;
-        config->user_name = strdup(user->pw_name);
-        config->home = strdup(user->pw_dir);
-        config->shell = strdup(user->pw_shell && *user->pw_shell != '\0' ? user->pw_shell : "/bin/sh");
-        return config->user_name && config->home && config->shell ? 0 : -ENOMEM;
+        return set_names(config, user);
 }
 
 static int groups_add(ServiceConfig *config, gid_t group) {
@@ -165,10 +170,8 @@ static int resolve_groups(Draft *draft, ServiceDraft *service, bool is_known) {
 
 /* Who is not root can only be who they are. */
 static void check_privilege(Draft *draft, ServiceDraft *service) {
-        ServiceConfig *config = &service->config;
+        const ServiceConfig *config = &service->config;
 
-        if (geteuid() == 0)
-                return;
         if (service->user && config->has_user && config->uid != geteuid())
                 fault(draft, service, "User", service->user,
                       "another user needs root, and this is not root; leave it out");
@@ -181,7 +184,10 @@ static void check_privilege(Draft *draft, ServiceDraft *service) {
                               "this needs root, and this is not root; leave it out");
                         break;
                 }
-        /* Nothing to change, and setgroups(2) would be refused. */
+}
+
+/* Nothing to change, and setgroups(2) would be refused. */
+static void forget_groups(ServiceConfig *config) {
         config->has_groups = false;
         free(take(config->groups));
         config->n_groups = 0;
@@ -225,14 +231,21 @@ static int resolve_group(Draft *draft, ServiceDraft *service) {
                 fault_unknown(draft, service, "Group", service->group);
                 return 0;
         }
-        if (!config->has_user)
+        if (!service->user) {
+                const struct passwd *self;
+
                 config->uid = geteuid();
+                r = find_user(NULL, config->uid, &self);
+                if (r == 0 && self)
+                        r = set_names(config, self);
+        }
         config->has_user = true;
         config->gid = group;
-        return 0;
+        return r;
 }
 
 int identity_resolve(Draft *draft, ServiceDraft *service) {
+        unsigned n_errors = report_n_errors(draft->report);
         bool is_known = false;
         int r = 0;
 
@@ -244,6 +257,9 @@ int identity_resolve(Draft *draft, ServiceDraft *service) {
                 r = resolve_groups(draft, service, is_known);
         if (r < 0)
                 return r;
-        check_privilege(draft, service);
+        if (geteuid() != 0 && report_n_errors(draft->report) == n_errors)
+                check_privilege(draft, service);
+        if (geteuid() != 0)
+                forget_groups(&service->config);
         return resolve_home(draft, service);
 }

@@ -135,7 +135,7 @@ static const ConfigKey keys[] = {
         SERVICE("RestartSec", value_duration, restart_delay, "1s", SPAN, "the wait before the first restart"),
         SERVICE("RestartMaxSec", value_duration, restart_delay_max, "30s", SPAN, "what the wait doubles up to"),
         SERVICE("StartLimitBurst", value_count, start_limit_burst, "5", COUNT,
-                "starts within the interval that are too many"),
+                "starts that are possible within the interval"),
         SERVICE("StartLimitIntervalSec", value_duration, start_limit_interval, "10s", SPAN,
                 "the interval of StartLimitBurst="),
         SERVICE_WHOLE("SuccessExitStatus", value_success_statuses, "",

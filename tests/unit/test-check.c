@@ -57,7 +57,7 @@ static const struct {
           "test.conf:1: [Service d b] 'd b' is no name" },
         { "[Service a]\nExecStrt=/x\n", "test.conf:2: [Service a] there is no key" },
         { "[Service a]\nExecStart=/x \"\nRestart=always\nType=oneshot\n", "test.conf:2: [Service a] ExecStart:" },
-        { SERVICE("a") "User=nosuchuser4711\nGroup=0\nWorkingDirectory=~\n", "test.conf:3: [Service a] User:" },
+        { SERVICE("a") "User=nosuchuser4711\nWorkingDirectory=~\n", "test.conf:3: [Service a] User:" },
 };
 
 static void test_rules_across_keys(void **state) {
