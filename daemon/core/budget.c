@@ -257,6 +257,8 @@ static Scale fit(Budget *budget, uint32_t node, const unsigned char *stages, use
 static void learn_all(Budget *budget, const unsigned char *stages) {
         gather_cone(budget, budget->order->n, stages);
         measure(budget, stages, &scale_one);
+        for (unsigned i = 0; i < budget->order->n; i++) /* of those that are gone nothing is known, should they come again */
+                budget->known[0][i] = budget->known[1][i] = USEC_INFINITY;
         for (unsigned at = 0; at < budget->n_cone; at++) {
                 unsigned i = budget->cone[at];
 

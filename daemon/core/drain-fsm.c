@@ -13,6 +13,7 @@ static const OperationRow rows[] = {
         ROW(QUIESCING, SIGNALLED, ANY,            STOPPING,  NONE),
         ROW(QUIESCING, RESUME,    ANY,            RESUMED,   RESUME),
         ROW(QUIESCING, KILL,      ANY,            KILLING,   KILL),
+        ROW(QUIESCING, DEADLINE,  until_quiesced, HOLDING,   HOLD), /* as far as it got: nobody was to be stopped */
         ROW(QUIESCING, DEADLINE,  ANY,            KILLING,   KILL),
         ROW(QUIESCING, STOPPED,   ANY,            STOPPED,   END),
 

@@ -5,7 +5,7 @@
 
 #include "machine-private.h"
 
-/* Starts, and what can be asked of a machine. */
+/* Starts, the end of a service, and what can be asked of a machine. */
 
 /* --- starting --- */
 
@@ -70,6 +70,8 @@ int machine_start(Machine *machine, unsigned service, usec_t now, const char **r
 
 void machine_start_all(Machine *machine, usec_t now) {
         machine_at(machine, now);
+        if (everything_drains(machine))
+                return;
         for (unsigned at = machine->n; at-- > 0;)
                 want(machine, machine->order->stop_order[at]);
         machine_run(machine, now);
@@ -90,6 +92,48 @@ int machine_reload_service(Machine *machine, unsigned service, usec_t now, const
         machine_post(machine, service, EV_RELOAD);
         machine_run(machine, now);
         return 0;
+}
+
+/* --- a service that ended for good --- */
+
+static void set_cause(Cause *cause, CauseKind kind, const ServiceConfig *service) {
+        *cause = (Cause) { .kind = kind };
+        (void) snprintf(cause->service, sizeof(cause->service), "%s", service->name);
+}
+
+static void drain_dependents(Machine *machine, unsigned service, CauseKind kind) {
+        DrainRequest request = { .budget = USEC_INFINITY, .until = DRAIN_UNTIL_STOPPED };
+        const Edges *edges = &machine->order->required_by;
+        const char *why;
+        uint64_t id;
+
+        request.n_services = edges->first[service + 1] - edges->first[service];
+        request.services = &edges->at[edges->first[service]];
+        if (request.n_services == 0)
+                return;
+        set_cause(&request.cause, kind, machine_config(machine, service));
+        drop(machine_drain(machine, &request, machine->now, &id, &why)); /* with no free place they run on without it */
+}
+
+void machine_ended(Machine *machine, unsigned service) {
+        const ServiceConfig *config = machine_config(machine, service);
+        Cell *cell = &machine->cells[service];
+        bool has_failed = cell_has(cell, CELL_FAILED), was_wanted = cell_has(cell, CELL_WANTED);
+        CauseKind kind = cell_has(cell, CELL_LIMITED) ? CAUSE_LIMIT : CAUSE_EXIT;
+
+        cell_set(cell, CELL_WANTED, false);
+        if (!was_wanted)
+                return;
+        machine_touch(machine, service);
+        if (config->is_essential && (has_failed || config->type != SERVICE_ONESHOT)) {
+                DrainRequest request = { .budget = USEC_INFINITY, .flags = OPERATION_ALL | OPERATION_EXITS };
+                const char *why;
+                uint64_t id;
+
+                set_cause(&request.cause, kind, config);
+                drop(machine_drain(machine, &request, machine->now, &id, &why)); /* the last place is kept for it */
+        } else if (has_failed)
+                drain_dependents(machine, service, CAUSE_DEPENDENCY);
 }
 
 /* --- looking --- */

@@ -29,8 +29,20 @@ static bool is_quiesced(ServiceState state) {
         return state == SERVICE_STOPPED || state >= SERVICE_HELD;
 }
 
+/* Late ones are told when all others have stopped: as long as one is held, they are as far as they get. */
 bool machine_members_quiesced(const Machine *machine, unsigned place) {
-        for (unsigned i = 0; i < machine->n; i++)
+        bool has_held = false;
+
+        for (unsigned i = 0; i < machine->n; i++) {
+                const Cell *cell = &machine->cells[i];
+
+                if ((cell->operations & (1u << place)) == 0 || machine->order->is_late[i])
+                        continue;
+                if (!is_quiesced(cell->state))
+                        return false;
+                has_held |= cell->state != SERVICE_STOPPED;
+        }
+        for (unsigned i = 0; !has_held && machine->order->n_late > 0 && i < machine->n; i++)
                 if ((machine->cells[i].operations & (1u << place)) != 0 && !is_quiesced(machine->cells[i].state))
                         return false;
         return true;
@@ -45,14 +57,38 @@ static void gate_members(Machine *machine, unsigned place) {
         }
 }
 
+/* It held for longer than its budget: it had got where it was asked to go, so that its deadline limits nothing any
+ * more. Whoever asks for more gives it time anew. */
+static bool outlived(const Machine *machine, unsigned place) {
+        const Operation *operation = &machine->operations[place];
+
+        return operation->until == DRAIN_UNTIL_QUIESCED && machine->now >= operation->deadline
+                && (operation->state == OPERATION_HOLDING || operation->state == OPERATION_STOPPING);
+}
+
+/* What is to be stopped has the time of its stop; what is only to be quiesced, that of those who asked for it. */
+usec_t machine_scope_of(const Machine *machine, unsigned service) {
+        uint8_t active = machine_active_of(machine, service);
+        usec_t scope = USEC_INFINITY, held = USEC_INFINITY;
+
+        for (unsigned place = 0; active != 0; place++, active >>= 1) {
+                if ((active & 1) == 0)
+                        continue;
+                if (machine->operations[place].until == DRAIN_UNTIL_STOPPED || machine->operations[place].state == OPERATION_KILLING)
+                        scope = usec_min(scope, machine->operations[place].deadline);
+                else if (!outlived(machine, place))
+                        held = usec_min(held, machine->operations[place].deadline);
+        }
+        return scope != USEC_INFINITY ? scope : held;
+}
+
 static void retime_members(Machine *machine, unsigned place) {
         for (unsigned i = 0; i < machine->n; i++) {
                 Cell *cell = &machine->cells[i];
 
                 if ((cell->operations & (1u << place)) == 0 || cell->state == SERVICE_STOPPED)
                         continue;
-                if (machine->operations[place].deadline < cell->scope)
-                        cell->scope = machine->operations[place].deadline;
+                cell->scope = machine_scope_of(machine, i);
                 machine_time_shorten(machine, i);
         }
 }
@@ -73,8 +109,7 @@ static void leave_member(Machine *machine, unsigned service) {
         Cell *cell = &machine->cells[service];
 
         machine->stages[service] = (unsigned char) machine_stage_of(machine, service);
-        if (machine_active_of(machine, service) == 0)
-                cell->scope = USEC_INFINITY;
+        cell->scope = machine_scope_of(machine, service);
 }
 
 static bool would_have_run(const Machine *machine, unsigned service) {
@@ -114,6 +149,9 @@ static void resume_members(Machine *machine, unsigned place) {
                 else
                         machine_post(machine, i, EV_RESUME);
         }
+        for (unsigned i = 0; i < machine->n; i++) /* those that go on may have waited for one of them */
+                if (machine_active_of(machine, i) != 0)
+                        machine_post_gate(machine, i);
 }
 
 static void end_members(Machine *machine, unsigned place) {
@@ -266,48 +304,6 @@ void machine_drain_after(Machine *machine, unsigned service, ServiceState from) 
                 machine_ended(machine, service);
 }
 
-/* --- a service that ended for good --- */
-
-static void set_cause(Cause *cause, CauseKind kind, const ServiceConfig *service) {
-        *cause = (Cause) { .kind = kind };
-        (void) snprintf(cause->service, sizeof(cause->service), "%s", service->name);
-}
-
-static void drain_dependents(Machine *machine, unsigned service, CauseKind kind) {
-        DrainRequest request = { .budget = USEC_INFINITY, .until = DRAIN_UNTIL_STOPPED };
-        const Edges *edges = &machine->order->required_by;
-        const char *why;
-        uint64_t id;
-
-        request.n_services = edges->first[service + 1] - edges->first[service];
-        request.services = &edges->at[edges->first[service]];
-        if (request.n_services == 0)
-                return;
-        set_cause(&request.cause, kind, machine_config(machine, service));
-        drop(machine_drain(machine, &request, machine->now, &id, &why)); /* with no free place they run on without it */
-}
-
-void machine_ended(Machine *machine, unsigned service) {
-        const ServiceConfig *config = machine_config(machine, service);
-        Cell *cell = &machine->cells[service];
-        bool has_failed = cell_has(cell, CELL_FAILED), was_wanted = cell_has(cell, CELL_WANTED);
-        CauseKind kind = cell_has(cell, CELL_LIMITED) ? CAUSE_LIMIT : CAUSE_EXIT;
-
-        cell_set(cell, CELL_WANTED, false);
-        if (!was_wanted)
-                return;
-        machine_touch(machine, service);
-        if (config->is_essential && (has_failed || config->type != SERVICE_ONESHOT)) {
-                DrainRequest request = { .budget = USEC_INFINITY, .flags = OPERATION_ALL | OPERATION_EXITS };
-                const char *why;
-                uint64_t id;
-
-                set_cause(&request.cause, kind, config);
-                drop(machine_drain(machine, &request, machine->now, &id, &why)); /* the last place is kept for it */
-        } else if (has_failed)
-                drain_dependents(machine, service, CAUSE_DEPENDENCY);
-}
-
 /* --- requests --- */
 
 /* Marks the services asked for and everything that requires them: 1 in marked[]. Returns how many. */
@@ -372,26 +368,13 @@ static void shorten(Machine *machine, unsigned place, usec_t deadline) {
         retime_members(machine, place);
 }
 
-/* It held for longer than its budget: it had got where it was asked to go, and now more is asked, so that is given time. */
-static bool outlived(const Machine *machine, unsigned place) {
-        const Operation *operation = &machine->operations[place];
-
-        return operation->until == DRAIN_UNTIL_QUIESCED && operation->state != OPERATION_QUIESCING
-                && machine->now >= operation->deadline;
-}
-
 static void give_time(Machine *machine, unsigned place, usec_t deadline) {
         machine->operations[place].requested = machine->now;
         machine->operations[place].deadline = deadline;
         for (unsigned i = 0; i < machine->n; i++) {
-                uint8_t active = machine_active_of(machine, i);
-
-                if ((active & (1u << place)) == 0)
+                if ((machine->cells[i].operations & (1u << place)) == 0)
                         continue;
-                machine->cells[i].scope = USEC_INFINITY;
-                for (unsigned other = 0; active != 0; other++, active >>= 1)
-                        if ((active & 1) != 0)
-                                machine->cells[i].scope = usec_min(machine->cells[i].scope, machine->operations[other].deadline);
+                machine->cells[i].scope = machine_scope_of(machine, i);
                 machine_touch(machine, i);
         }
         budget_forget(machine->budget);
@@ -437,15 +420,10 @@ static void add_member(Machine *machine, unsigned service, unsigned place, const
 
         cell->operations = (uint8_t) ((was_draining ? cell->operations & machine->active : 0) | (1u << place));
         cell_set(cell, CELL_STARTS_AFTER, (request->flags & OPERATION_RESTART) != 0 && cell_has(cell, CELL_WANTED));
-        if (was_draining && cell->scope <= machine->now && !machine_proceeds(machine, service))
-                cell->scope = USEC_INFINITY; /* held for longer than asked: that was no limit for its stop */
         if (!was_draining) {
-                cell->scope = USEC_INFINITY;
                 cell->drain_began = machine->now;
                 cell->drain_budget = operation->budget;
         }
-        if (operation->deadline < cell->scope)
-                cell->scope = operation->deadline;
 }
 
 /* Cells first, the operation last: until its record is active, a new core takes no notice of what stands in cells. */
@@ -466,7 +444,7 @@ static void enlist(Machine *machine, unsigned place, const DrainRequest *request
                         operation->n_members++;
                         machine->n_left[place]++;
                 }
-                if (was != cell->operations || was_wanted != cell_has(cell, CELL_WANTED))
+                if ((cell->operations & (1u << place)) != 0 || was != cell->operations || was_wanted != cell_has(cell, CELL_WANTED))
                         machine_touch(machine, i);
         }
 }
@@ -482,8 +460,11 @@ static void begin(Machine *machine, unsigned place, const DrainRequest *request,
         enlist(machine, place, request);
         machine->active |= (uint8_t) (1u << place);
         budget_forget(machine->budget);
-        for (unsigned i = 0; i < machine->n; i++)
+        for (unsigned i = 0; i < machine->n; i++) {
                 machine->stages[i] = (unsigned char) machine_stage_of(machine, i);
+                if ((machine->cells[i].operations & (1u << place)) != 0)
+                        machine->cells[i].scope = machine_scope_of(machine, i);
+        }
         machine_arm_operation(machine, place);
         machine->effects->operation(machine->userdata, operation, machine->now);
         for (unsigned at = 0; at < machine->n; at++) {
@@ -492,7 +473,7 @@ static void begin(Machine *machine, unsigned place, const DrainRequest *request,
                 if ((machine->cells[i].operations & (1u << place)) == 0)
                         continue;
                 machine_post(machine, i, EV_DRAIN);
-                if (machine->cells[i].state > SERVICE_PENDING) { /* it is on its way already: only the scope is new */
+                if (machine->cells[i].state >= SERVICE_PENDING) { /* it is on its way already: only the scope is new */
                         machine_post_gate(machine, i);
                         machine_time_shorten(machine, i);
                 }
@@ -576,6 +557,7 @@ int machine_skip(Machine *machine, uint64_t id, usec_t now) {
                 machine_operation_step(machine, (unsigned) place, OP_CONTINUE);
         }
         gate_members(machine, (unsigned) place);
+        machine_arm_operation(machine, (unsigned) place);
         machine->effects->operation(machine->userdata, &machine->operations[place], machine->now);
         machine_run(machine, now);
         return 0;

@@ -78,6 +78,8 @@ bool machine_skips(const Machine *machine, unsigned service);
 static inline uint8_t machine_active_of(const Machine *machine, unsigned service) {
         return machine->cells[service].operations & machine->active;
 }
+/* The earliest deadline of the operations that it belongs to; USEC_INFINITY without any. */
+usec_t machine_scope_of(const Machine *machine, unsigned service);
 BudgetStage machine_stage_of(const Machine *machine, unsigned service);
 bool machine_members_quiesced(const Machine *machine, unsigned place);
 /* A member has stopped: counts it with those that were killed, where it was. */

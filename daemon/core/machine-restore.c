@@ -31,8 +31,11 @@ static void restore_member(Machine *machine, unsigned service) {
         Cell *cell = &machine->cells[service];
         uint8_t active = machine_active_of(machine, service);
         ServiceState state = cell->state;
+        usec_t scope = cell->scope;
 
-        machine->stages[service] = (unsigned char) machine_stage_of(machine, service);
+        cell->scope = machine_scope_of(machine, service); /* not that of an operation that was never written down */
+        if (cell->scope < scope || state == SERVICE_PENDING || state == SERVICE_HELD)
+                machine_time_shorten(machine, service);
         for (unsigned place = 0; active != 0; place++, active >>= 1) {
                 const Operation *operation = &machine->operations[place];
 
@@ -47,15 +50,13 @@ static void restore_member(Machine *machine, unsigned service) {
                         machine_operation_step(machine, place, OP_SIGNALLED);
                 if (operation->state == OPERATION_KILLING && state != SERVICE_KILL && state != SERVICE_STOPPED)
                         machine_post(machine, service, EV_KILL);
-                if (operation->deadline < cell->scope || state == SERVICE_PENDING || state == SERVICE_HELD) {
-                        cell->scope = usec_min(cell->scope, operation->deadline);
-                        machine_time_shorten(machine, service);
-                }
         }
 }
 
 static void drain_restored(Machine *machine) {
         budget_forget(machine->budget);
+        for (unsigned i = 0; i < machine->n; i++)
+                machine->stages[i] = (unsigned char) machine_stage_of(machine, i);
         for (unsigned place = 0; place < MACHINE_OPERATIONS_MAX; place++)
                 if ((machine->active & (1u << place)) != 0)
                         machine->n_left[place] = machine->operations[place].n_killed = machine->operations[place].n_unkillable = 0;

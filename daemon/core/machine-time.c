@@ -157,6 +157,8 @@ void machine_time_state(Machine *machine, unsigned service, ServiceState from, S
 
         if (from == state && keeps_time(on))
                 return;
+        if (machine_active_of(machine, service) != 0)
+                cell->scope = machine_scope_of(machine, service);
         switch (state) {
         case SERVICE_STOPPED:
         case SERVICE_QUEUED:

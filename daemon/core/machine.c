@@ -286,6 +286,10 @@ static void begin_run(Machine *machine, unsigned service) {
         cell->failure = (StartFailure) { 0 };
         cell->flags &= (uint16_t) ~(CELL_READY | CELL_FAILED | CELL_LIMITED | CELL_WAS_KILLED | CELL_POST_DONE | CELL_HOOK
                                     | CELL_RETRYABLE);
+        if (cell_has(cell, CELL_LEADER) || !cell_has(cell, CELL_EMPTY)) { /* those that KILL did not end are no part of this run */
+                cell_set(cell, CELL_LEADER, false);
+                cell_set(cell, CELL_EMPTY, true);
+        }
         cell->local_cause = CAUSE_NONE;
         cell->drain_began = 0;
         cell->drain_budget = 0;
@@ -373,6 +377,8 @@ static void machine_step(Machine *machine, unsigned service, ServiceEvent event)
         ServiceState from = cell->state;
         const ServiceRow *row = service_fsm_find(from, event, &facts);
 
+        if (event == EV_START && !cell_has(cell, CELL_WANTED))
+                return; /* a drain has come in between */
         if (!row) {
                 machine->n_unexpected += !service_fsm_ignores(from, event);
                 return;
@@ -546,12 +552,13 @@ void machine_hook_exited(Machine *machine, unsigned service, int code, int statu
         machine_run(machine, now);
 }
 
-/* A guard that must hold did not: the operations that have not sent a signal yet are taken back. */
+/* A guard that must hold did not: the operations that have not sent a signal yet are taken back, unless draind ends. */
 static void roll_back(Machine *machine, unsigned service) {
         uint8_t active = machine_active_of(machine, service);
 
         for (unsigned place = 0; place < MACHINE_OPERATIONS_MAX; place++)
-                if ((active & (1u << place)) != 0 && machine->operations[place].state == OPERATION_QUIESCING) {
+                if ((active & (1u << place)) != 0 && machine->operations[place].state == OPERATION_QUIESCING
+                    && (machine->operations[place].flags & OPERATION_EXITS) == 0) {
                         machine->operations[place].flags |= OPERATION_ROLLED_BACK;
                         machine_operation_step(machine, place, OP_RESUME);
                 }

@@ -220,7 +220,8 @@ static const ServiceRow rows[] = {
         ROW(POST,       DEADLINE,     ANY,                 KILL,       KILL),
         ROW(POST,       DRAIN,        ANY,                 POST,       NONE),
         ROW(POST,       RETIME,       ANY,                 POST,       NONE),
-        ROW(POST,       KILL,         ANY,                 KILL,       KILL),
+        ROW(POST,       KILL,         not_empty,           KILL,       KILL),
+        ROW(POST,       KILL,         ANY,                 POST,       NONE),
         RESTORED(POST, STOP_POST),
 };
 
