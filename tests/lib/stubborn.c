@@ -186,6 +186,20 @@ static void wait_in_kernel(int n) {
         wait_for_ever();
 }
 
+static void *wait_in_kernel_there(void *userdata) {
+        wait_in_kernel(0);
+        return NULL;
+}
+
+/* A thread in state D; the main one sleeps. */
+static void wait_in_thread(int n) {
+        pthread_t thread;
+
+        if (pthread_create(&thread, NULL, wait_in_kernel_there, NULL) != 0)
+                exit(1);
+        wait_for_ever();
+}
+
 /* A new process in a new session every millisecond; its maker ends. Gives up after five seconds. */
 static void run_away(int n) {
         say_ready(getpid());
@@ -212,6 +226,7 @@ int main(int argc, char *argv[]) {
                 { "children", children }, { "chain", chain },           { "escape", escape },
                 { "hide", hide },         { "zombies", zombies },       { "leader", lose_leader },
                 { "thread", fork_in_thread }, { "dstate", wait_in_kernel }, { "run-away", run_away },
+                { "dthread", wait_in_thread },
         };
         int n = argc > 2 ? atoi(argv[2]) : 1;
 

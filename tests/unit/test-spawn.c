@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 
 #include "../lib/family.h"
+#include "../../daemon/core/raw-syscall.h"
+#include "../../daemon/core/spawn-clone.h"
 #include "../../daemon/core/spawn.h"
 
 /* HELPERS_DIR is where the compiled programs of tests/lib/ are. */
@@ -194,6 +196,20 @@ static void body_crossed_descriptors(void *userdata) {
 
 static void test_descriptors_are_moved_past_each_other(void **state) {
         run(body_crossed_descriptors);
+}
+
+static void body_closed_descriptors(void *userdata) {
+        Trial *trial = trial_new();
+
+        check(close(0) == 0 && close(1) == 0); /* the first numbers that a new descriptor would get */
+        trial_run(trial);
+        check(shows(trial, "fd0=/dev/null") && shows(trial, "fd2=/dev/null"));
+        check(count_lines(trial, "fd") == 3 && count_lines(trial, "fd1=pipe:") == 1);
+        trial_free(trial);
+}
+
+static void test_a_core_without_standard_descriptors_gives_them(void **state) {
+        run(body_closed_descriptors);
 }
 
 /* -- all settings together -- */
@@ -450,6 +466,65 @@ static void test_the_core_stays_dumpable(void **state) {
         run(body_dumpable);
 }
 
+static void body_hard_limit(void *userdata) {
+        Limit wish = { .resource = RLIMIT_FSIZE, .soft = UINT64_MAX, .hard = UINT64_MAX };
+        const struct rlimit low = { 1 << 30, 1 << 30 }, high = { RLIM_INFINITY, RLIM_INFINITY };
+        Trial *trial = trial_new();
+        bool may_raise;
+
+        check(setrlimit(RLIMIT_FSIZE, &low) == 0);
+        may_raise = setrlimit(RLIMIT_FSIZE, &high) == 0; /* CAP_SYS_RESOURCE */
+        check(setrlimit(RLIMIT_FSIZE, &low) == 0);
+        trial->service.limits = &wish;
+        trial->service.n_limits = 1;
+        trial_run(trial);
+        check(shows(trial, may_raise ? "limit-fsize=-1:-1" : "limit-fsize=1073741824:1073741824"));
+        trial_free(trial);
+}
+
+static void test_a_limit_above_the_hard_one_is_cut(void **state) {
+        run(body_hard_limit);
+}
+
+/* What the child itself finds in the pid word: 1 its pid, 2 something else. */
+typedef struct FirstLook {
+        pid_t pid_word;
+        int found;
+} FirstLook;
+
+raw_code static int look_at_pid_word(void *userdata) {
+        volatile FirstLook *look = userdata;
+
+        look->found = look->pid_word == (pid_t) raw(SYS_getpid) ? 1 : 2;
+        return 0;
+}
+
+static void body_pid_word(void *userdata) {
+        static char stack[64 * 1024] __attribute__((__aligned__(16)));
+
+        for (CloneMethod method = 0; method < CLONE_METHOD_MAX; method++) {
+                volatile FirstLook *look = mmap(NULL, sizeof(*look), PROT_READ | PROT_WRITE,
+                                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+                CloneRequest request = { .stack = stack, .stack_size_bytes = sizeof(stack), .main = look_at_pid_word,
+                                         .userdata = (void *) look, .cgroup = -EBADF,
+                                         .pid_word = (pid_t *) &look->pid_word };
+                int pidfd = -EBADF;
+                pid_t pid;
+
+                check(look != MAP_FAILED);
+                pid = clone_sibling(method, &request, &pidfd);
+                check(pid > 0 && pidfd >= 0);
+                check_becomes(look->found != 0);
+                check(look->found == 1 && look->pid_word == pid);
+                (void) fd_close(pidfd);
+                (void) munmap((void *) look, sizeof(*look));
+        }
+}
+
+static void test_the_pid_is_written_before_the_child_runs(void **state) {
+        run(body_pid_word);
+}
+
 static void body_priority(void *userdata) {
         Trial *trial = trial_new();
 
@@ -617,6 +692,9 @@ int main(void) {
                 cmocka_unit_test(test_child_has_session_pid_and_three_descriptors),
                 cmocka_unit_test(test_signals_are_at_their_defaults),
                 cmocka_unit_test(test_descriptors_are_moved_past_each_other),
+                cmocka_unit_test(test_a_core_without_standard_descriptors_gives_them),
+                cmocka_unit_test(test_a_limit_above_the_hard_one_is_cut),
+                cmocka_unit_test(test_the_pid_is_written_before_the_child_runs),
                 cmocka_unit_test(test_every_pair_of_settings_arrives),
                 cmocka_unit_test(test_the_step_that_failed_is_named),
                 cmocka_unit_test(test_a_denied_program_is_not_called_missing),

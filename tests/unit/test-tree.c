@@ -1,6 +1,8 @@
 #include "../lib/test.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -213,6 +215,7 @@ static void body_hidden(void *userdata) {
         Child seen = start(world, 0, "hide", NULL), unseen;
 
         check(list(world, 0) == 2 && find_listed(world, seen.ready)->is_escapee);
+        pid_table_remove(&world->tree->sessions, seen.ready); /* as if it began another one afterwards */
         end_leader(world, &seen, SIGTERM);
         unseen = start(world, 1, "hide", NULL);
         end_leader(world, &unseen, SIGTERM);
@@ -498,6 +501,53 @@ static void test_sessions_that_nobody_is_in_are_forgotten(void **state) {
         run(body_many_hooks);
 }
 
+/* Refuses pidfds, as filters from before them do. */
+static void refuse_pidfds(void) {
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 1, 0),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_send_signal, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        };
+        struct sock_fprog program = { .len = n_elements(filter), .filter = filter };
+
+        check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+        check(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+static void body_no_pidfds(void *userdata) {
+        World *world = world_new(false);
+        Child child = start(world, 0, "children", "3");
+
+        refuse_pidfds();
+        check(tree_signal(world->tree, 0, 0, 0) == 4);
+        kill_all(world, 0, &child);
+        world_free(world);
+}
+
+static void test_kill_works_without_pidfds(void **state) {
+        run(body_no_pidfds);
+}
+
+/* A pid that a root had, but that is another process by now, gets no signal. */
+static void body_reused_pid(void *userdata) {
+        World *world = world_new(false);
+        Child child = start(world, 0, "obey", NULL);
+
+        pid_table_find(&world->tree->roots, child.leader)->start_time += 1;
+        pid_table_find(&world->tree->roots, child.leader)->pidfd = -EBADF;
+        check(list(world, 0) == 0 && tree_signal(world->tree, 0, SIGKILL, 0) == 0);
+        check(kill(child.leader, 0) == 0);
+        check(kill(child.leader, SIGKILL) == 0);
+        child.pidfd = fd_close(child.pidfd);
+        world_free(world);
+}
+
+static void test_a_reused_pid_is_not_signalled(void **state) {
+        run(body_reused_pid);
+}
+
 /* -- by cgroup -- */
 
 static bool write_text(const char *path, const char *text) {
@@ -721,6 +771,8 @@ int main(void) {
                 cmocka_unit_test(test_a_look_that_fails_says_nothing_is_empty),
                 cmocka_unit_test(test_a_core_without_keeper_ends_its_trees),
                 cmocka_unit_test(test_sessions_that_nobody_is_in_are_forgotten),
+                cmocka_unit_test(test_kill_works_without_pidfds),
+                cmocka_unit_test(test_a_reused_pid_is_not_signalled),
                 cmocka_unit_test(test_a_cgroup_holds_who_hides),
                 cmocka_unit_test(test_stat_lines_are_read_whatever_the_command),
                 cmocka_unit_test(test_the_table_of_pids_forgets_nothing_else),
