@@ -1,6 +1,7 @@
 #include "draft.h"
 
 #include <ctype.h>
+#include <search.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -47,11 +48,21 @@ static ServiceDraft *service_draft_free(ServiceDraft *service) {
         return NULL;
 }
 
+/* What tdestroy() does with a service: it has another owner. */
+static void service_draft_keep(void *service) {
+}
+
 static void service_draft_freep(ServiceDraft **service) {
         *service = service_draft_free(*service);
 }
 
+static void forget_names(Draft *draft) {
+        tdestroy(draft->by_name, service_draft_keep);
+        draft->by_name = NULL;
+}
+
 void draft_done(Draft *draft) {
+        forget_names(draft);
         for (unsigned i = 0; i < draft->n_services; i++)
                 service_draft_free(draft->services[i]);
         free(draft->services);
@@ -75,11 +86,34 @@ const char *service_name_fault(const char *name) {
         return NULL;
 }
 
+static int service_draft_compare(const void *a, const void *b) {
+        const ServiceDraft *left = a, *right = b;
+
+        return strcmp(left->config.name, right->config.name);
+}
+
 ServiceDraft *draft_find(const Draft *draft, const char *name) {
-        for (unsigned i = 0; i < draft->n_services; i++)
-                if (draft->services[i]->config.name && strcmp(draft->services[i]->config.name, name) == 0)
-                        return draft->services[i];
-        return NULL;
+        const ServiceDraft key = { .config = { .name = (char *) name } };
+        void *const *found = tfind(&key, &draft->by_name, service_draft_compare);
+
+        return found ? *found : NULL;
+}
+
+/* One more, in its place by name too. Consumes nothing on failure. */
+must_check static int draft_append(Draft *draft, ServiceDraft *service) {
+        unsigned n = draft->n_services;
+
+        if ((n & (n - 1)) == 0) { /* full: there is room for powers of two */
+                ServiceDraft **services = reallocarray(draft->services, n > 0 ? 2 * (size_t) n : 1, sizeof(*services));
+
+                if (!services)
+                        return -ENOMEM;
+                draft->services = services;
+        }
+        if (!tsearch(service, &draft->by_name, service_draft_compare))
+                return -ENOMEM;
+        draft->services[draft->n_services++] = service;
+        return 0;
 }
 
 Place service_draft_place(const ServiceDraft *service, const char *key, const char *text) {
@@ -122,8 +156,8 @@ void service_draft_forget(ServiceDraft *service, unsigned key) {
 
 int draft_add_service(Draft *draft, const char *name, Place place, ServiceDraft **ret) {
         cleanup(service_draft_freep) ServiceDraft *service = calloc(1, sizeof(*service));
-        ServiceDraft **services;
         size_t n;
+        int r;
 
         if (!service)
                 return -ENOMEM;
@@ -136,14 +170,14 @@ int draft_add_service(Draft *draft, const char *name, Place place, ServiceDraft 
         service->config.rungs = malloc(sizeof(Rung));
         if (asprintf(&service->section, "Service %s", name) < 0)
                 service->section = NULL;
-        services = reallocarray(draft->services, draft->n_services + 1, sizeof(*services));
-        if (services)
-                draft->services = services;
-        if (!service->config.name || !service->places || !service->config.rungs || !service->section || !services)
+        if (!service->config.name || !service->places || !service->config.rungs || !service->section)
                 return -ENOMEM;
         service->config.rungs[0] = (Rung){ .signal = SIGTERM, .time = 10 * USEC_PER_SEC };
         service->config.n_rungs = 1;
-        *ret = services[draft->n_services++] = take(service);
+        r = draft_append(draft, service);
+        if (r < 0)
+                return r;
+        *ret = take(service);
         return 0;
 }
 
@@ -320,8 +354,8 @@ int draft_read(Draft *draft, const char *path, const char *text, size_t size) {
         return ini_read(text, size, &handler, &reading);
 }
 
-static int service_draft_compare(const void *a, const void *b) {
-        return strcmp((*(ServiceDraft *const *) a)->config.name, (*(ServiceDraft *const *) b)->config.name);
+static int service_draft_order(const void *a, const void *b) {
+        return service_draft_compare(*(ServiceDraft *const *) a, *(ServiceDraft *const *) b);
 }
 
 static int service_draft_finish(Draft *draft, ServiceDraft *service) {
@@ -350,7 +384,8 @@ int draft_finish(Draft *draft) {
         }
         if (draft->n_services == 0)
                 return report_status(draft->report);
-        qsort(draft->services, draft->n_services, sizeof(*draft->services), service_draft_compare);
+        forget_names(draft); /* the names go to the model */
+        qsort(draft->services, draft->n_services, sizeof(*draft->services), service_draft_order);
         draft->model.services = calloc(draft->n_services, sizeof(*draft->model.services));
         if (!draft->model.services)
                 return -ENOMEM;

@@ -38,6 +38,7 @@ typedef struct Draft {
         Model model;             /* [Manager]; the services are moved in by draft_finish() */
         ServiceDraft **services; /* owned; sorted by name after draft_finish(), as model.services then is */
         unsigned n_services;
+        void *by_name; /* tsearch(3) over services, until draft_finish(); owned */
         Place *manager_places; /* as ServiceDraft.places; owned */
         StringList misspelt;   /* names in headers that were refused: naming them is no second mistake */
         Reference *probes;     /* the services that probes are for; key is not used; owned */
@@ -58,7 +59,7 @@ must_check int draft_finish(Draft *draft);
 
 /* What is wrong with a service's name, or NULL. */
 const char *service_name_fault(const char *name);
-/* Of the draft's services the one with this name, or NULL. */
+/* Of the draft's services the one with this name, or NULL. Before draft_finish(). */
 ServiceDraft *draft_find(const Draft *draft, const char *name);
 /* Where the service names this text under the key; its own place where it does not. */
 Place service_draft_place(const ServiceDraft *service, const char *key, const char *text);

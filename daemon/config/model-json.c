@@ -220,24 +220,41 @@ static json_t *from_field(const Field *field, const char *base) {
         return NULL;
 }
 
-static json_t *from_fields(const Field *fields, size_t n, const void *base) {
+/* Fields that are as in first are left out. */
+static json_t *from_fields(const Field *fields, size_t n, const void *base, const json_t *first) {
         json_t *object = json_object();
 
-        for (size_t i = 0; object && i < n; i++)
-                if (json_object_set_new(object, fields[i].name, from_field(&fields[i], base)) < 0) {
+        for (size_t i = 0; object && i < n; i++) {
+                json_t *value = from_field(&fields[i], base);
+
+                if (first && value && json_equal(value, json_object_get(first, fields[i].name))) {
+                        json_decref(value);
+                } else if (json_object_set_new_nocheck(object, fields[i].name, value) < 0) {
                         json_decref(object);
                         return NULL;
                 }
+        }
         return object;
 }
 
-static json_t *from_service(const void *items, size_t i) {
-        return from_fields(service_fields, n_elements(service_fields), (const ServiceConfig *) items + i);
+static json_t *from_services(const Model *model) {
+        json_t *array = json_array();
+
+        for (unsigned i = 0; array && i < model->n_services; i++) {
+                json_t *service = from_fields(service_fields, n_elements(service_fields), &model->services[i],
+                                              json_array_get(array, 0));
+
+                if (json_array_append_new(array, service) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        }
+        return array;
 }
 
 json_t *model_to_json(const Model *model) {
-        json_t *manager = from_fields(manager_fields, n_elements(manager_fields), model);
-        json_t *services = array_of(model->n_services, from_service, model->services);
+        json_t *manager = from_fields(manager_fields, n_elements(manager_fields), model, NULL);
+        json_t *services = from_services(model);
 
         if (!manager || !services) {
                 json_decref(manager);
@@ -487,7 +504,10 @@ static int bad(char *reason, const char *format, ...) {
         return -EBADMSG;
 }
 
-static int to_fields(const json_t *json, const Field *fields, size_t n, void *base, const char *where, char *reason) {
+/* What is left out is as in first. */
+static int to_fields(const json_t *json, const Field *fields, size_t n, const json_t *first, void *base,
+                     const char *where, char *reason) {
+        size_t n_given = 0;
         const char *name;
         json_t *value;
 
@@ -497,6 +517,9 @@ static int to_fields(const json_t *json, const Field *fields, size_t n, void *ba
                 const json_t *given = json_object_get(json, fields[i].name);
                 int r;
 
+                n_given += given != NULL;
+                if (!given)
+                        given = json_object_get(first, fields[i].name);
                 if (!given)
                         return bad(reason, "%s.%s is missing", where, fields[i].name);
                 r = to_field(given, &fields[i], base);
@@ -505,7 +528,7 @@ static int to_fields(const json_t *json, const Field *fields, size_t n, void *ba
                 if (r < 0)
                         return r;
         }
-        if (json_object_size(json) == n)
+        if (json_object_size(json) == n_given)
                 return 0;
         json_object_foreach((json_t *) json, name, value) {
                 size_t i = 0;
@@ -529,8 +552,8 @@ static int to_services(const json_t *json, Model *model, char *reason) {
                 char where[32];
 
                 (void) snprintf(where, sizeof(where), "services[%u]", i);
-                r = to_fields(json_array_get(json, i), service_fields, n_elements(service_fields), &model->services[i],
-                              where, reason);
+                r = to_fields(json_array_get(json, i), service_fields, n_elements(service_fields),
+                              i > 0 ? json_array_get(json, 0) : NULL, &model->services[i], where, reason);
                 if (r < 0)
                         return r;
                 if (*service->name == '\0' || strlen(service->name) > SERVICE_NAME_MAX)
@@ -554,8 +577,8 @@ int model_from_json_explained(Model *ret, const json_t *json, char *reterr_reaso
                 return bad(reterr_reason, "the document is no object of version, manager and services");
         if (to_integer(json_object_get(json, "version"), MODEL_JSON_VERSION, MODEL_JSON_VERSION, &version) < 0)
                 return bad(reterr_reason, "version is not %d", MODEL_JSON_VERSION);
-        r = to_fields(json_object_get(json, "manager"), manager_fields, n_elements(manager_fields), &model, "manager",
-                      reterr_reason);
+        r = to_fields(json_object_get(json, "manager"), manager_fields, n_elements(manager_fields), NULL, &model,
+                      "manager", reterr_reason);
         if (r == 0)
                 r = to_services(json_object_get(json, "services"), &model, reterr_reason);
         if (r < 0)

@@ -1,13 +1,14 @@
 #pragma once
 
 /* The model as one JSON document, from draind-config to the core. Knows the fields of the model, by table, and
- * nothing of what they mean. */
+ * nothing of what they mean. Of the services only the first has all fields; each other one has those that differ from
+ * the first one's. */
 
 #include <jansson.h>
 
 #include "model.h"
 
-#define MODEL_JSON_VERSION 1
+#define MODEL_JSON_VERSION 2
 #define MODEL_JSON_REASON_MAX 256u
 
 /* New reference, or NULL: no memory, or a text that is not UTF-8. */

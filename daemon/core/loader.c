@@ -1,6 +1,7 @@
 #include "loader.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -227,5 +228,6 @@ int loader_parse(int document, Model *ret, char *reason) {
         }
         r = model_from_json_explained(ret, json, reason);
         json_decref(json);
+        (void) malloc_trim(0); /* the JSON took several times what the model takes, and is not needed again */
         return r;
 }

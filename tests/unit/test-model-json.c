@@ -75,10 +75,27 @@ static void test_every_field_differs_from_its_default(void **state) {
 
                 for (size_t i = 0; i < n_elements(same); i++)
                         may_be_same |= strcmp(same[i], key) == 0;
-                if (!may_be_same && json_equal(value, json_object_get(json_array_get(services, 1), key)) &&
-                    strcmp(key, "kill_reserve") != 0)
+                if (!may_be_same && !json_object_get(json_array_get(services, 1), key) && strcmp(key, "kill_reserve") != 0)
                         fail_msg("%s has its default", key);
         }
+        json_decref(json);
+}
+
+static void test_what_is_as_in_the_first_service_is_left_out(void **state) {
+        json_t *json = full_json(), *services = json_object_get(json, "services"), *third = json_array_get(services, 2);
+        Model model = { 0 };
+
+        assert_non_null(json_object_get(third, "name"));
+        assert_null(json_object_get(third, "kill_reserve"));
+        assert_int_equal(json_object_del(third, "restart_delay_max"), 0);
+        assert_int_equal(json_object_del(third, "environment"), 0);
+        assert_int_equal(model_from_json(&model, json), 0);
+        assert_true(model.services[2].kill_reserve == 3 * USEC_PER_SEC);
+        assert_true(model.services[2].restart_delay_max == 60 * USEC_PER_SEC);
+        assert_int_equal(model.services[2].environment.n, 2);
+        assert_string_equal(model.services[2].environment.items[1], "B=2");
+        assert_int_equal(model.services[1].environment.n, 0);
+        model_done(&model);
         json_decref(json);
 }
 
@@ -284,6 +301,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_comes_back_as_it_was),
                 cmocka_unit_test(test_every_field_differs_from_its_default),
+                cmocka_unit_test(test_what_is_as_in_the_first_service_is_left_out),
                 cmocka_unit_test(test_a_missing_or_unknown_field_is_refused),
                 cmocka_unit_test(test_a_value_out_of_range_is_refused),
                 cmocka_unit_test(test_no_bent_document_does_harm),
