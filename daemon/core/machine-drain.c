@@ -555,6 +555,7 @@ int machine_skip(Machine *machine, uint64_t id, usec_t now) {
         if (machine->operations[place].until == DRAIN_UNTIL_QUIESCED) {
                 machine->operations[place].until = DRAIN_UNTIL_STOPPED;
                 machine_operation_step(machine, (unsigned) place, OP_CONTINUE);
+                retime_members(machine, (unsigned) place);
         }
         gate_members(machine, (unsigned) place);
         machine_arm_operation(machine, (unsigned) place);

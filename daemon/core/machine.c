@@ -142,15 +142,21 @@ static bool dependency_failed(const Machine *machine, unsigned service) {
         return false;
 }
 
-static usec_t next_backoff(const Cell *cell, const ServiceConfig *config) {
-        if (cell->backoff == 0)
+/* It ran long enough to be taken for well. */
+static bool ran_well(const Machine *machine, const Cell *cell, const ServiceConfig *config) {
+        return service_state_public(cell->state) == PUBLIC_RUNNING
+                && machine->now - usec_min(cell->since, machine->now) >= config->restart_delay_max;
+}
+
+static usec_t next_backoff(const Machine *machine, const Cell *cell, const ServiceConfig *config) {
+        if (cell->backoff == 0 || ran_well(machine, cell, config))
                 return config->restart_delay;
         return usec_min(usec_add(cell->backoff, cell->backoff),
                         config->restart_delay_max > config->restart_delay ? config->restart_delay_max : config->restart_delay);
 }
 
 static bool is_limited(const Machine *machine, const Cell *cell, const ServiceConfig *config) {
-        usec_t again = usec_add(machine->now, next_backoff(cell, config));
+        usec_t again = usec_add(machine->now, next_backoff(machine, cell, config));
 
         return config->start_limit_burst > 0 && cell->n_starts >= config->start_limit_burst
                 && again <= usec_add(cell->window, config->start_limit_interval);
@@ -316,9 +322,8 @@ static void cell_follow(Machine *machine, unsigned service, const ServiceRow *ro
 
         if (row->from == SERVICE_STOPPED)
                 cell_set(cell, CELL_STARTS_AFTER, false);
-        if (before == PUBLIC_RUNNING && after != PUBLIC_RUNNING
-            && machine->now - usec_min(cell->since, machine->now) >= config->restart_delay_max)
-                cell->backoff = 0; /* it ran long enough to be taken for well */
+        if (after != PUBLIC_RUNNING && ran_well(machine, cell, config))
+                cell->backoff = 0;
         if (row->from == SERVICE_QUEUED && row->to != SERVICE_STOPPED && row->to != SERVICE_QUEUED)
                 begin_run(machine, service);
         if (row->on == EV_DEADLINE && (row->from == SERVICE_STARTING || row->from == SERVICE_START_PRE)) {
@@ -337,7 +342,7 @@ static void cell_follow(Machine *machine, unsigned service, const ServiceRow *ro
                         cell_set(cell, CELL_READY, false);
         }
         if (row->to == SERVICE_BACKOFF && row->from != SERVICE_BACKOFF) {
-                cell->backoff = next_backoff(cell, config);
+                cell->backoff = next_backoff(machine, cell, config);
                 cell->n_restarts++;
         }
         if (row->to == SERVICE_TERMINATE && row->from != SERVICE_TERMINATE)
@@ -349,7 +354,7 @@ static void cell_follow(Machine *machine, unsigned service, const ServiceRow *ro
         if (row->to == SERVICE_POST)
                 cell_set(cell, CELL_POST_DONE, true);
         if (row->from != row->to)
-                cell->hook_index = row->on == EV_RESUME ? cell->hook_index : 0;
+                cell->hook_index = row->on == EV_RESUME || row->to == SERVICE_HELD ? cell->hook_index : 0; /* it may be taken back */
         else if (row->on == EV_HOOK_DONE && row->action != ACT_NONE)
                 cell->hook_index++;
         if (row->action != ACT_NONE)
@@ -377,8 +382,11 @@ static void machine_step(Machine *machine, unsigned service, ServiceEvent event)
         ServiceState from = cell->state;
         const ServiceRow *row = service_fsm_find(from, event, &facts);
 
+        /* A drain has come in between: nothing is started, or ordered again by a new core, only to be stopped. */
         if (event == EV_START && !cell_has(cell, CELL_WANTED))
-                return; /* a drain has come in between */
+                return;
+        if (event == EV_RESTORED && facts.is_draining && service_state_public(from) != PUBLIC_DRAINING)
+                return;
         if (!row) {
                 machine->n_unexpected += !service_fsm_ignores(from, event);
                 return;
@@ -537,8 +545,11 @@ void machine_hook_exited(Machine *machine, unsigned service, int code, int statu
                 : &config->reload;
         bool may_fail = cell->hook_index < list->n && list->items[cell->hook_index].may_fail;
 
-        if (!cell_has(cell, CELL_HOOK))
+        if (!cell_has(cell, CELL_HOOK)) { /* another has taken its place, or was to */
+                if (is_empty)
+                        machine_emptied(machine, service, now);
                 return;
+        }
         if (state == SERVICE_START_PRE && result != RESULT_SUCCESS && !may_fail) {
                 cell->result = (uint8_t) result;
                 cell_set(cell, CELL_FAILED, true);
