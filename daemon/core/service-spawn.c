@@ -140,9 +140,9 @@ static void own_hook(OwnVariables *own, Service *service, usec_t now) {
         if (service->leader > 0)
                 own_add(own, "MAINPID=%d", service->main > 0 ? service->main : service->leader);
         if (cell->state == SERVICE_POST) {
-                bool is_exit = cell->exit_code == CLD_EXITED;
+                bool is_exit = cell->exit_code == CLD_EXITED, was_killed = (cell->flags & CELL_WAS_KILLED) != 0;
 
-                own_add(own, "SERVICE_RESULT=%s", service_result_name(cell->result));
+                own_add(own, "SERVICE_RESULT=%s", service_result_name(was_killed ? RESULT_KILLED : cell->result));
                 own_add(own, "EXIT_CODE=%s", is_exit ? "exited" : cell->exit_code == CLD_DUMPED ? "dumped" : "killed");
                 own_add(own, "EXIT_STATUS=%d", cell->exit_status);
         }
@@ -240,6 +240,7 @@ must_check static int service_spawn(Service *service, const Command *command, co
                 .default_nofile = manager->old_nofile,
                 .keep_directory = manager->model->is_command,
         };
+        usec_t before;
         pid_t pid;
         int pidfd, r;
 
@@ -257,6 +258,7 @@ must_check static int service_spawn(Service *service, const Command *command, co
         request.output = stdio.output;
         request.error = stdio.error;
         request.environment = environment_compose(service, own);
+        before = manager_now(manager);
         r = spawn_process(manager->spawner, &request, &pid, &pidfd, reterr);
         if (r < 0)
                 *reterr = (SpawnFailure) { SPAWN_STEP_CLONE, -r };
@@ -268,7 +270,7 @@ must_check static int service_spawn(Service *service, const Command *command, co
         } else {
                 service->leader = pid;
                 service->leader_fd = pidfd;
-                service->leader_since = manager_now(manager);
+                service->leader_since = before; /* it may have ended by now */
         }
         r = exits_watch(service, is_hook);
         if (r < 0)
@@ -280,6 +282,7 @@ must_check static int service_spawn(Service *service, const Command *command, co
 static void say_start_failed(const Service *service, const Command *command, const SpawnFailure *failure) {
         const char *name = service_config(service)->name;
 
+        records_flush(service->manager); /* in order */
         log_record(LOG_ERR,
                    (const LogField[]) { { "MESSAGE_ID", MSG_START_FAILED }, { "DRAIND_SERVICE", name }, { NULL, NULL } },
                    __FILE__, __LINE__, "%s: cannot start %.200s: %s: %s.", name, command->argv[0],
