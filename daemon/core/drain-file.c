@@ -52,8 +52,6 @@ static int drain_file_fill(int dirfd, const char *name, const char *text, size_t
 
         if (fd < 0)
                 return -errno;
-        if (fchmod(fd, 0644) < 0) /* whatever umask(2) we were started with */
-                return -errno;
         n = write(fd, text, length);
         if (n < 0)
                 return -errno;

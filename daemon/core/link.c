@@ -154,7 +154,8 @@ void link_done(Link *link) {
         RingRecord record;
         bool was_starved;
 
-        if (ring_take(link->ring, &record, &was_starved) && was_starved)
+        drop(ring_take(link->ring, &record, &was_starved)); /* it was peeked at */
+        if (was_starved)
                 eventfd_signal(link->room_fd);
 }
 
@@ -211,8 +212,11 @@ void link_notify(Link *link, const char *text) {
 }
 
 void link_set_deadline(Link *link, bool is_draining, usec_t deadline) {
+        if (link->ring->deadline_usec == deadline && (link->ring->is_draining != 0) == is_draining)
+                return;
         __atomic_store_n(&link->ring->deadline_usec, deadline, __ATOMIC_SEQ_CST);
         __atomic_store_n(&link->ring->is_draining, is_draining, __ATOMIC_SEQ_CST);
+        eventfd_signal(link->room_fd); /* the keeper looks at it when it is woken */
 }
 
 void link_set_grace(Link *link, usec_t grace) {

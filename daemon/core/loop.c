@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-#define LOOP_TIMER_BATCH   64
+#define LOOP_TIMER_BATCH   256
 #define LOOP_STALE_USEC    USEC_PER_MSEC
 #define LOOP_ACCURACY_USEC 1 /* 0 would be sd-event's default: 250 ms */
 

@@ -41,7 +41,7 @@ static inline void loop_freep(Loop **loop) { *loop = loop_free(*loop); }
 sd_event *loop_event(Loop *loop); /* borrowed */
 
 /* USEC_INFINITY disarms. Of those due together, the earlier deadline is served first, then the first armed. Timers that
- * are due fire in one wake-up, at most 64 before exits and requests are looked at again. 1 ms accuracy. */
+ * are due fire in one wake-up, at most 256 before exits and requests are looked at again. 1 ms accuracy. */
 void timer_arm(Loop *loop, Timer *timer, usec_t deadline);
 static inline bool timer_is_armed(const Timer *timer) { return timer->place != 0; }
 

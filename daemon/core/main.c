@@ -7,6 +7,8 @@
 #include "manager-core.h"
 #include "print-fsm.h"
 
+#define LOG_PATIENCE_MSEC 500 /* for the last lines, when nothing has to be stopped any more */
+
 int main(int argc, char **argv) {
         Manager *manager = NULL;
         int status = 1, r;
@@ -27,13 +29,13 @@ int main(int argc, char **argv) {
         }
         if (r < 0) {
                 log_message(LOG_ERR, "Cannot start: %s.", strerror(-r));
-                log_flush();
+                log_finish(LOG_PATIENCE_MSEC);
                 return 1;
         }
         r = manager_run(manager);
         if (r < 0)
                 log_message(LOG_ERR, "The loop has failed: %s.", strerror(-r));
-        log_flush();
+        log_finish(LOG_PATIENCE_MSEC);
         /* What is left goes with the process; freeing thousands of services one by one would only take time. */
         return r < 0 ? 1 : 0;
 }

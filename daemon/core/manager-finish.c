@@ -55,8 +55,7 @@ static void finish(Manager *manager, const Operation *operation) {
 
         manager->is_finishing = true;
         for (unsigned i = 0; i < manager->n_services; i++)
-                if (manager->services[i]->output)
-                        output_flush(manager->services[i]->output);
+                service_finish(manager->services[i]);
         records_flush(manager);
         link_notify(manager->link, "STOPPING=1");
         log_message(LOG_INFO, "Ending with status %d.", status);
@@ -68,7 +67,6 @@ static void finish(Manager *manager, const Operation *operation) {
         for (unsigned i = 0; i < manager->n_services; i++)
                 if (manager->services[i]->notify)
                         manager->services[i]->notify = notify_socket_remove(manager->services[i]->notify);
-        log_flush();
         link_finish(manager->link, status);
         loop_exit(manager->loop, 0);
 }

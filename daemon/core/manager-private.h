@@ -29,6 +29,8 @@ typedef struct Service {
         bool awaits_end;   /* an exit is known and waits for a look at the tree */
         bool awaits_empty; /* the leader is gone, its tree is not */
         bool needs_sweep;  /* KILL was sent to leader and hook; the rest of the tree is to follow */
+        bool needs_telling; /* its drain file is to be written; nothing hurries */
+        bool needs_clearing; /* what belonged to its last run is to be cleared away */
         bool is_hook_end, is_leader_end;
         int hook_code, hook_status, leader_code, leader_status;
         struct Service *next_end; /* in Manager.ends */
@@ -70,7 +72,8 @@ struct Manager {
         OperationTimer operation_timers[MACHINE_OPERATIONS_MAX];
         Timer look_timer, verdict_timer, slow_timer;
         LoopSource *ring_source;
-        LoopWork *sweep_work, *finish_work, *records_work;
+        LoopWork *sweep_work, *finish_work, *records_work, *chores_work;
+        unsigned next_chore;
         struct Record *records; /* owned; what is not written down yet */
         unsigned n_records, n_records_max;
         Operation noted_operations[NOTED_OPERATIONS_MAX];
@@ -118,6 +121,10 @@ usec_t service_kill_deadline(const Service *service);
 void service_commit(Service *service);
 void service_forget_process(Service *service, bool is_hook);
 must_check int service_send(Service *service, int signal);
+/* draind ends: nothing of it may be left in the file system, and nothing unread in its pipe. */
+void service_finish(Service *service);
+/* What signals do not wait for: files to be written and cleared away. */
+must_check int chores_init(Manager *manager);
 
 /* --- service-spawn.c --- */
 void service_start_leader(Service *service, usec_t now);
@@ -130,6 +137,8 @@ must_check int exits_init(Manager *manager);
 /* A process of the service was started or found again. */
 must_check int exits_watch(Service *service, bool is_hook);
 void exits_take_all(Manager *manager);
+/* Whether nothing but the end of its last process is left to wait for: told after a change that no end has led to. */
+void exits_note_awaiting(Service *service);
 /* The tree of a service is to be looked at soon. */
 void exits_look_soon(Manager *manager);
 

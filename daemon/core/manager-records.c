@@ -105,7 +105,7 @@ static void write_signal(Manager *manager, const Record *record) {
         if (!log_wants(LOG_INFO))
                 return;
         if (record->to_tree)
-                (void) snprintf(target, sizeof(target), "%u processes", record->n_signalled);
+                (void) snprintf(target, sizeof(target), "%u process%s", record->n_signalled, record->n_signalled == 1 ? "" : "es");
         else
                 (void) snprintf(target, sizeof(target), "the leader");
         log_record(LOG_INFO, (const LogField[]) { { "MESSAGE_ID", MSG_SIGNAL_SENT }, { "DRAIND_SERVICE", name }, { NULL, NULL } },
@@ -121,6 +121,8 @@ static void say_operation(Manager *manager, const Operation *operation, usec_t n
         (void) duration_format(had, sizeof(had), operation->deadline > operation->requested
                                                         ? operation->deadline - operation->requested : 0);
         (void) duration_format(used, sizeof(used), (now - operation->requested) / 1000 * 1000);
+        if (operation->n_members == 0)
+                return; /* what it was to stop had ended before */
         switch ((OperationState) operation->state) {
         case OPERATION_QUIESCING:
                 message_id = MSG_DRAIN_BEGAN;

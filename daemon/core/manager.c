@@ -18,6 +18,7 @@
 
 #define MODEL_FDNAME   "model"
 #define CONTROL_FDNAME "control"
+#define EXIT_BROKEN    70   /* as the keeper says when the core cannot be kept running */
 #define PRIORITY       (-5) /* of the core: a supervisor goes before what it supervises; children get 0 */
 
 /* --- the configuration --- */
@@ -46,6 +47,10 @@ must_check static int load_model(Manager *manager, int *ret_status) {
 
         if (is_new) {
                 r = loader_run(manager->arguments, &document, ret_status);
+                if (r == LOADER_REFUSED && *ret_status > 128) {
+                        log_message(LOG_ERR, "draind-config was killed by signal %d.", *ret_status - 128);
+                        *ret_status = EXIT_BROKEN;
+                }
                 if (r != 0)
                         return r;
         }
@@ -264,6 +269,8 @@ must_check static int make_rest(Manager *manager, bool is_restored) {
         if (r == 0)
                 r = finish_init(manager);
         if (r == 0)
+                r = chores_init(manager);
+        if (r == 0)
                 r = exits_init(manager);
         for (unsigned i = 0; r == 0 && i < manager->n_services; i++)
                 r = service_prepare(manager->services[i]);
@@ -310,7 +317,8 @@ must_check static int begin(Manager *manager, bool is_restored) {
         link_set_grace(manager->link, usec_min(manager->model->grace, manager->model->outer_grace));
         if (is_restored)
                 return restore_all(manager);
-        log_id(LOG_INFO, MSG_CONFIGURATION_LOADED, "Starting %u services.", manager->n_services);
+        log_id(LOG_INFO, MSG_CONFIGURATION_LOADED, "Starting %u service%s.", manager->n_services,
+               manager->n_services == 1 ? "" : "s");
         say_budget(manager);
         machine_start_all(manager->machine, manager_now(manager));
         loop_post(manager->finish_work);
@@ -382,6 +390,7 @@ Manager *manager_free(Manager *manager) {
         loop_remove_work(manager->sweep_work);
         loop_remove_work(manager->finish_work);
         loop_remove_work(manager->records_work);
+        loop_remove_work(manager->chores_work);
         machine_free(manager->machine);
         tree_free(manager->tree);
         order_free(manager->order);

@@ -9,6 +9,7 @@
 
 enum {
         READ_BYTES = 8192,
+        LAST_BYTES = 4096 - 64, /* a page without room for one more line */
         STAT_BYTES = 1024,
         ENVIRONMENT_MAX = 256 * 1024, /* so far we look for a mark: it stands near the start */
         DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
@@ -152,7 +153,7 @@ int procfs_read_pids(int fd, ProcfsPid on_pid, void *userdata) {
                         pid = 0;
                 }
                 offset += n;
-                if (n > 0)
+                if (n >= LAST_BYTES) /* the kernel fills a page at least as long as there is more */
                         continue;
                 if (pid != 0)
                         on_pid((pid_t) pid, userdata);

@@ -159,8 +159,14 @@ static void remove_drain_file(Service *service) {
                                                                                                        replaces it */
 }
 
-static void tell(Service *service, usec_t now) {
-        write_drain_file(service, now);
+/* It is to know before its first signal, and that is written with it; until then there is time. */
+static void tell_soon(Service *service) {
+        service->needs_telling = true;
+        loop_post(service->manager->chores_work);
+}
+
+static void tell(Service *service) {
+        write_drain_file(service, manager_now(service->manager));
         machine_told(service->manager->machine, service->index, TOLD_ACTION);
         board_words(service->manager->board, service->place)->told |= TOLD_ACTION;
 }
@@ -185,6 +191,14 @@ static int signal_tree(Service *service, int number) {
         return n;
 }
 
+/* ExecStop= and ExecReload= have had their time. ExecStartPre= has not: it gets the ladder, with the tree. */
+static void end_hook(Service *service) {
+        const Cell *cell = service_cell(service);
+
+        if (service->hook_fd >= 0 && cell->state == SERVICE_TERMINATE && (cell->flags & (CELL_READY | CELL_LEADER)) != 0)
+                drop(send_to(service->hook_fd, SIGKILL));
+}
+
 /* A signal is sent at most once: the intent is on the blackboard before it, the fact after it. A new core that finds
  * one without the other takes it as sent. */
 static void send_rung(Service *service, bool to_tree, usec_t now) {
@@ -196,8 +210,7 @@ static void send_rung(Service *service, bool to_tree, usec_t now) {
         bool goes_to_tree = to_tree || rung->to_tree;
         int n;
 
-        if (service->hook_fd >= 0 && cell->state == SERVICE_TERMINATE)
-                drop(send_to(service->hook_fd, SIGKILL)); /* ExecStop= has had its time */
+        end_hook(service);
         write_drain_file(service, now);
         tree_thaw(manager->tree, service->place);
         __atomic_store_n(&words->signal_intent, words->signal_intent + 1, __ATOMIC_SEQ_CST);
@@ -236,26 +249,74 @@ static void abandon(Service *service) {
 }
 
 static void clear_away(Service *service) {
-        remove_drain_file(service);
+        service->needs_clearing = false;
+        if (!service->needs_telling)
+                remove_drain_file(service);
         if (service->output)
                 output_flush(service->output);
         tree_clear(service->manager->tree, service->place);
         free(service->status_text);
         service->status_text = NULL;
+}
+
+#define CHORES_MAX 8 /* in one go: an end or a request that comes meanwhile is not kept waiting */
+
+static void do_chores(void *userdata) {
+        Manager *manager = userdata;
+        unsigned n_done = 0;
+
+        for (unsigned n = 0; n < manager->n_services && n_done < CHORES_MAX; n++) {
+                Service *service = manager->services[manager->next_chore++ % manager->n_services];
+
+                n_done += service->needs_telling || service->needs_clearing;
+                if (service->needs_clearing)
+                        clear_away(service);
+                if (service->needs_telling)
+                        tell(service);
+                service->needs_telling = false;
+        }
+        if (n_done == CHORES_MAX)
+                loop_post(manager->chores_work);
+}
+
+int chores_init(Manager *manager) {
+        return loop_add_work(manager->loop, LOOP_PRIORITY_LATER, "chores", do_chores, manager, &manager->chores_work);
+}
+
+static void clear_soon(Service *service) {
+        service->needs_clearing = true;
+        service->needs_telling = false;
+        loop_post(service->manager->chores_work);
         if (service->awaits_empty) {
                 service->awaits_empty = false;
                 service->manager->n_awaiting--;
         }
 }
 
+void service_finish(Service *service) {
+        if (service->needs_clearing)
+                clear_away(service);
+        else if (service->output)
+                output_flush(service->output);
+}
+
+/* The next run does not begin among the things of the last one. */
+static void clear_if_due(Service *service) {
+        if (service->needs_clearing)
+                clear_away(service);
+}
+
 void service_perform(Service *service, ServiceAction action, usec_t now) {
         const ServiceConfig *config = service_config(service);
 
+        service->needs_telling = false;
         switch (action) {
         case ACT_START_PRE:
+                clear_if_due(service);
                 service_run_hook(service, &config->start_pre, now);
                 break;
         case ACT_SPAWN:
+                clear_if_due(service);
                 service_start_leader(service, now);
                 break;
         case ACT_RELOAD:
@@ -270,7 +331,7 @@ void service_perform(Service *service, ServiceAction action, usec_t now) {
                 break;
         case ACT_WITHDRAW:
         case ACT_QUIESCE:
-                tell(service, now);
+                tell_soon(service);
                 break;
         case ACT_UNDO:
                 remove_drain_file(service);
@@ -289,7 +350,7 @@ void service_perform(Service *service, ServiceAction action, usec_t now) {
                         drop(send_to(service->hook_fd, SIGKILL)); /* its end comes through the ring */
                 break;
         case ACT_STOPPED:
-                clear_away(service);
+                clear_soon(service);
                 break;
         case ACT_ABANDON:
                 abandon(service);

