@@ -164,24 +164,49 @@ static char *transition_key(const ServiceView *service) {
         return key;
 }
 
+/* What one reply brings happened in an order: an end is what lets the next one go on. */
+static int compare_ends_first(const void *a, const void *b) {
+        const BoardEntry *left = *(BoardEntry *const *) a, *right = *(BoardEntry *const *) b;
+        bool left_stopped = view_is(left->view.state, "stopped"), right_stopped = view_is(right->view.state, "stopped");
+
+        if (left_stopped != right_stopped)
+                return left_stopped ? -1 : 1;
+        if (left_stopped && left->view.since != right->view.since)
+                return left->view.since < right->view.since ? -1 : 1;
+        return left < right ? -1 : left > right; /* as they were told: both are in one array */
+}
+
+static bool has_transition(BoardEntry *entry) {
+        char *key;
+
+        if (!entry->is_new)
+                return false;
+        entry->is_new = false;
+        key = transition_key(&entry->view);
+        if (entry->shown && strcmp(entry->shown, key) == 0) {
+                free(key);
+                return false;
+        }
+        free(entry->shown);
+        entry->shown = key;
+        return true;
+}
+
 static void print_transitions(Live *live, Board *board) {
+        cleanup(freep) BoardEntry **changed = calloc(board->n + 1, sizeof(*changed));
         Text text = text_make(&live->screen, false);
+        unsigned n = 0;
 
-        for (unsigned i = 0; i < board->n; i++) {
-                BoardEntry *entry = &board->entries[i];
-                cleanup(freep) char *key = NULL;
-
-                if (!entry->is_new)
-                        continue;
-                entry->is_new = false;
-                key = transition_key(&entry->view);
-                if (entry->shown && strcmp(entry->shown, key) == 0)
-                        continue;
-                free(entry->shown);
-                entry->shown = take(key);
-                text_add_foreign(&text, entry->view.name);
+        if (!changed)
+                die(ENOMEM);
+        for (unsigned i = 0; i < board->n; i++)
+                if (has_transition(&board->entries[i]))
+                        changed[n++] = &board->entries[i];
+        qsort(changed, n, sizeof(*changed), compare_ends_first);
+        for (unsigned i = 0; i < n; i++) {
+                text_add_foreign(&text, changed[i]->view.name);
                 text_add(&text, ": ");
-                view_add_line(&text, &entry->view, entry->view.left);
+                view_add_line(&text, &changed[i]->view, changed[i]->view.left);
                 text_newline(&text);
         }
         (void) text_write(&text, STDOUT_FILENO); /* whoever closed it does not want it */
