@@ -84,7 +84,7 @@ static void write_change(Manager *manager, const Record *record) {
         (void) describe_state(record->to, after, sizeof(after));
         if (record->to == SERVICE_STOPPED || record->to == SERVICE_BACKOFF)
                 describe_end(record, end, sizeof(end));
-        (void) snprintf(text, sizeof(text), "%s: %s%s", name, after, end);
+        (void) snprintf(text, sizeof(text), "%s%s", after, end);
         if (log_wants(level_of(record)))
                 log_record(level_of(record),
                            (const LogField[]) { { "MESSAGE_ID", MSG_SERVICE_STATE }, { "DRAIND_SERVICE", name },
@@ -92,7 +92,7 @@ static void write_change(Manager *manager, const Record *record) {
                                                 { "DRAIND_EVENT", service_event_name(record->on) },
                                                 { "DRAIND_RESULT", end[0] ? service_result_name(record->result) : NULL },
                                                 { NULL, NULL } },
-                           __FILE__, __LINE__, "%s.", text);
+                           __FILE__, __LINE__, "%s: %s.", name, text);
         events_record(manager->events, &(Event) { .time = record->when, .kind = EVENT_SERVICE, .operation = record->operation,
                                                   .service = name, .from = before, .to = after,
                                                   .detail = service_state_name(record->to), .text = text });

@@ -256,7 +256,7 @@ static void test_an_exit_waits_for_a_bounded_batch_of_timers(void **state) {
         run_for(*state, 1001);
         while (fired[place] != EXIT_NUMBER)
                 place++;
-        assert_int_equal(place, 64);
+        assert_int_equal(place, 256);
         loop_remove(source);
 }
 
