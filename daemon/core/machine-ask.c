@@ -1,4 +1,4 @@
-#include "machine.h"
+#include "machine-ask.h"
 
 #include <stdio.h>
 #include <string.h>

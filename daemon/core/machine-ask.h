@@ -1,6 +1,6 @@
 #pragma once
 
-/* PURE. What can be asked of a machine, and how a new core fills one with what the old one has left. Comes with machine.h. */
+/* PURE. What can be asked of a machine, and how a new core fills one with what the old one has left. */
 
 #include "machine.h"
 

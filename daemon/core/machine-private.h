@@ -2,7 +2,7 @@
 
 /* What machine.c (one service) and machine-drain.c (operations) share. Nobody else includes it. */
 
-#include "machine.h"
+#include "machine-ask.h"
 
 /* An event that waits for its turn. */
 typedef struct Posted {

@@ -1,4 +1,4 @@
-#include "machine.h"
+#include "machine-ask.h"
 
 #include "machine-private.h"
 

@@ -100,5 +100,3 @@ void machine_watchdog_interval(Machine *machine, unsigned service, usec_t interv
 /* EXTEND_TIMEOUT_USEC=: true when the deadline was moved. */
 bool machine_extend(Machine *machine, unsigned service, usec_t by, usec_t now);
 void machine_guards(Machine *machine, unsigned service, bool hold, usec_t now);
-
-#include "machine-ask.h"

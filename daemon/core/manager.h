@@ -11,7 +11,7 @@
 #include "../config/model.h"
 #include "events.h"
 #include "loop.h"
-#include "machine.h"
+#include "machine-ask.h"
 #include "output.h"
 #include "tree.h"
 #include "watchers.h"

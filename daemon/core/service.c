@@ -1,3 +1,5 @@
+#include "service.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -249,6 +251,7 @@ static void abandon(Service *service) {
 }
 
 static void clear_away(Service *service) {
+        service->needs_sweep = false; /* nor may it find the next run */
         service->needs_clearing = false;
         if (!service->needs_telling)
                 remove_drain_file(service);
@@ -327,6 +330,7 @@ void service_perform(Service *service, ServiceAction action, usec_t now) {
                 service_run_hook(service, &config->stop, now);
                 break;
         case ACT_STOP_POST:
+                service->needs_sweep = false; /* it is empty: whoever a sweep would find is the hook */
                 service_run_hook(service, &config->stop_post, now);
                 break;
         case ACT_WITHDRAW:
