@@ -12,6 +12,8 @@ typedef struct TreeService {
         char *name;  /* owned */
         int cgroup;  /* owned, or -EBADF */
         unsigned n_roots;
+        pid_t session;          /* the only one that it is known by, 0: none yet */
+        bool has_more_sessions; /* there are others */
         /* numbers of looks: the last one that found anything of it alive, found a process without a root, and
          * found its cgroup populated without a root */
         uint64_t alive_look, stranger_look, populated_look;

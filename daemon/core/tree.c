@@ -174,12 +174,26 @@ static bool is_of_another(const PidEntry *entry, void *userdata) {
         return entry->service != *(const unsigned *) userdata;
 }
 
+static void forget_session(Tree *tree, unsigned index, pid_t session) {
+        const PidEntry *entry = pid_table_find(&tree->sessions, session);
+
+        if (entry && entry->service == index) /* and not of somebody who has the pid by now */
+                pid_table_remove(&tree->sessions, session);
+}
+
 void tree_clear(Tree *tree, unsigned index) {
         TreeService *service = &tree->services[index];
         char name[NAME_BYTES];
 
-        pid_table_filter(&tree->sessions, is_of_another, &index);
-        pid_table_filter(&tree->known, is_of_another, &index);
+        /* Nearly all have one process and one session: a thousand of them end without a thousand walks over the tables. */
+        if (service->has_more_sessions)
+                pid_table_filter(&tree->sessions, is_of_another, &index);
+        else
+                forget_session(tree, index, service->session);
+        if (tree->known.n > 0)
+                pid_table_filter(&tree->known, is_of_another, &index);
+        service->session = 0;
+        service->has_more_sessions = false;
         service->is_tried = false;
         if (service->cgroup < 0)
                 return;
@@ -250,6 +264,8 @@ int tree_add_root(Tree *tree, unsigned index, pid_t pid, int pidfd) {
         if ((r = pid_table_put(&tree->roots, &entry)) < 0 || (r = pid_table_put(&tree->sessions, &entry)) < 0)
                 return r;
         tree->services[index].n_roots++;
+        tree->services[index].has_more_sessions |= tree->services[index].session > 0 && tree->services[index].session != pid;
+        tree->services[index].session = pid;
         mark_alive(tree, &tree->services[index]);
         return 0;
 }
@@ -294,6 +310,8 @@ void tree_learn(Tree *tree, const ProcStat *stat, unsigned service) {
             pid_table_find(&tree->sessions, stat->session))
                 return;
         session.start_time = stat->session == stat->pid ? stat->start_time : 0;
+        if (service < tree->n_services)
+                tree->services[service].has_more_sessions = true;
         if (pid_table_reserve(&tree->sessions, tree->sessions.n + 1) >= 0 &&
             pid_table_put(&tree->sessions, &session) < 0)
                 return; /* cannot be: there is room */
