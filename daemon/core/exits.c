@@ -52,7 +52,7 @@ static void settle_end(Service *service, bool is_empty, usec_t now) {
                                     is_empty && service->leader <= 0, now);
 }
 
-static void note_awaiting(Service *service) {
+void exits_note_awaiting(Service *service) {
         const Cell *cell = service_cell(service);
         bool awaits = (cell->flags & (CELL_EMPTY | CELL_LEADER | CELL_HOOK)) == 0;
 
@@ -81,6 +81,12 @@ static void settle_awaiting(Manager *manager, bool is_known, usec_t now) {
         }
 }
 
+/* A record stays in the ring until what follows from it is on the blackboard: until then it is all that a new core has. */
+static void retire(Manager *manager) {
+        for (; manager->n_unsettled > 0; manager->n_unsettled--)
+                link_done(manager->link);
+}
+
 static void look(Manager *manager) {
         usec_t before = clock_now_usec(), after, pause;
         Service *ends = take(manager->ends);
@@ -94,8 +100,10 @@ static void look(Manager *manager) {
                 ends = take(service->next_end);
                 service->awaits_end = false;
                 settle_end(service, r >= 0 && tree_is_empty(manager->tree, service->place), before);
-                note_awaiting(service);
+                exits_note_awaiting(service);
+                service_commit(service);
         }
+        retire(manager);
         settle_awaiting(manager, r >= 0, before);
         after = clock_now_usec();
         pause = usec_min((after - before) * LOOK_SHARE, LOOK_PAUSE_MAX);
@@ -159,27 +167,40 @@ static bool take_end(Manager *manager, pid_t pid, int code, int status, usec_t w
         return is_hook || is_held_up(service) || !machine_operation_of(manager->machine, service->index);
 }
 
+/* Signals are acted on in their turn, with all ends before them settled. */
+static void take_signal(Manager *manager) {
+        if (manager->ends)
+                look_now(manager);
+        retire(manager);
+        manager_on_signal(manager, link_peek(manager->link, 0), link_position(manager->link));
+        link_done(manager->link);
+}
+
 void exits_take_all(Manager *manager) {
         bool is_urgent = false, has_strangers = false;
 
         for (unsigned n = 0; n < RECORDS_MAX; n++) {
-                const RingRecord *record = link_peek(manager->link, 0);
+                const RingRecord *record = link_peek(manager->link, manager->n_unsettled);
 
                 if (!record)
                         break;
+                if (record->kind == RING_SIGNAL) {
+                        take_signal(manager);
+                        continue;
+                }
                 if (record->kind == RING_EXIT && pid_table_find(&manager->pids, record->pid))
                         is_urgent |= take_end(manager, record->pid, record->code, record->status, record->time_usec);
                 else if (record->kind == RING_EXIT)
                         has_strangers = true;
-                else if (record->kind == RING_SIGNAL)
-                        manager_on_signal(manager, record, link_position(manager->link));
-                link_done(manager->link);
+                manager->n_unsettled++;
+                if (!manager->ends)
+                        retire(manager);
         }
         if (is_urgent)
                 look_now(manager);
         else if (manager->ends || (has_strangers && manager->n_awaiting > 0))
                 exits_look_soon(manager);
-        if (link_peek(manager->link, 0))
+        if (link_peek(manager->link, manager->n_unsettled))
                 eventfd_signal(link_event_fd(manager->link)); /* come back after the others had their turn */
 }
 
@@ -248,7 +269,7 @@ int exits_watch(Service *service, bool is_hook) {
         if (r < 0)
                 return r;
         r = tree_add_root(manager->tree, service->place, pid, pidfd);
-        if (r < 0 || is_hook || (!is_held_up(service) && service->main == 0))
+        if (r < 0 || pidfd < 0 || is_hook || (!is_held_up(service) && service->main == 0))
                 return r;
         return poller_add(manager->exits, &service->leader_entry, pidfd, EPOLLIN, on_leader_end);
 }

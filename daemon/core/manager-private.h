@@ -56,6 +56,7 @@ struct Manager {
         Operation noted_operations[NOTED_OPERATIONS_MAX];
         unsigned n_noted_operations;
         Service *ends;      /* exits that wait for a look */
+        unsigned n_unsettled; /* records of the ring that were looked at and are still in it */
         unsigned n_awaiting; /* services with awaits_empty */
         usec_t look_after;  /* the next look at the tree is not before this, unless somebody waits */
         VerdictLine *verdicts;

@@ -73,6 +73,14 @@ static void follow(Service *service, bool is_hook) {
                 log_message(LOG_WARNING, "%s: cannot follow pid %d at once.", service_config(service)->name, pid);
 }
 
+/* What was to be sent last: the action of the state, and whether it was meant for the tree. */
+static uint8_t doubtful_told(const Service *service, const Cell *cell) {
+        const ServiceConfig *config = service_config(service);
+        bool to_tree = (cell->flags & CELL_LEADER) == 0 || (cell->rung < config->n_rungs && config->rungs[cell->rung].to_tree);
+
+        return to_tree ? TOLD_ACTION | TOLD_TREE : TOLD_ACTION;
+}
+
 static void restore_service(Service *service) {
         Manager *manager = service->manager;
         BoardWords *words = board_words(manager->board, service->place);
@@ -84,7 +92,7 @@ static void restore_service(Service *service) {
         run.cell.told = (uint8_t) words->told;
         if (words->signal_intent != words->signal_sent) {
                 words->signal_sent = words->signal_intent;
-                run.cell.told |= TOLD_ACTION;
+                run.cell.told |= doubtful_told(service, &run.cell);
                 log_message(LOG_WARNING, "%s: cannot tell whether its last signal was sent; not sending it again.",
                             service_config(service)->name);
         }
@@ -124,6 +132,8 @@ int restore_all(Manager *manager) {
                    "Core %u has taken over %u services, %u of them running.", manager_generation(manager),
                    manager->n_services, n_alive);
         machine_restored(manager->machine, manager_now(manager));
+        for (unsigned i = 0; i < manager->n_services; i++)
+                exits_note_awaiting(manager->services[i]); /* those whose leader the old core has seen end */
         exits_take_all(manager);
         exits_look_soon(manager);
         return 0;
