@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +11,6 @@
 #include "text.h"
 
 #define DRAIN_FILE_SUFFIX   ".new" /* while it is written */
-#define DRAIN_FILE_TEXT_MAX 1024
 #define PHASE_TEXT_MAX      32
 
 /* The values as both forms write them. */
@@ -58,21 +58,48 @@ static int drain_file_fill(int dirfd, const char *name, const char *text, size_t
         return (size_t) n == length ? 0 : -ENOSPC;
 }
 
-int drain_file_write(int dirfd, const char *name, const DrainNotice *notice) {
-        char text[DRAIN_FILE_TEXT_MAX], fresh[NAME_MAX + 1];
-        size_t length = drain_file_format(text, notice);
+/* source: a file with just this text, or NULL. */
+must_check static int drain_file_place(int dirfd, const char *name, const char *text, size_t length, const char *source) {
+        char fresh[NAME_MAX + 1];
         int r;
 
         if (*name == '\0' || strchr(name, '/'))
                 return -EINVAL;
         if (snprintf(fresh, sizeof(fresh), "%s" DRAIN_FILE_SUFFIX, name) >= (int) sizeof(fresh))
                 return -ENAMETOOLONG;
-        r = drain_file_fill(dirfd, fresh, text, length);
+        if (source && linkat(dirfd, source, dirfd, name, 0) == 0)
+                return 0;
+        r = source && errno == EEXIST && linkat(dirfd, source, dirfd, fresh, 0) == 0
+                ? 0 : drain_file_fill(dirfd, fresh, text, length);
         if (r == 0 && renameat(dirfd, fresh, dirfd, name) < 0)
                 r = -errno;
         if (r < 0)
                 (void) unlinkat(dirfd, fresh, 0); /* the failure that counts is known */
         return r;
+}
+
+int drain_file_write(int dirfd, const char *name, const DrainNotice *notice) {
+        char text[DRAIN_FILE_TEXT_MAX];
+
+        return drain_file_place(dirfd, name, text, drain_file_format(text, notice), NULL);
+}
+
+int drain_file_share(int dirfd, const char *name, const DrainNotice *notice, DrainShare *share) {
+        char text[DRAIN_FILE_TEXT_MAX];
+        size_t length = drain_file_format(text, notice);
+        bool is_same = length == share->length && memcmp(text, share->text, length) == 0 && strcmp(name, share->name) != 0;
+        int r;
+
+        r = drain_file_place(dirfd, name, text, length, is_same ? share->name : NULL);
+        if (is_same && r == 0)
+                return 0;
+        share->length = 0;
+        if (r < 0 || strlen(name) >= sizeof(share->name))
+                return r;
+        (void) snprintf(share->name, sizeof(share->name), "%s", name);
+        memcpy(share->text, text, length);
+        share->length = length;
+        return 0;
 }
 
 int drain_file_remove(int dirfd, const char *name) {

@@ -9,6 +9,8 @@
 #include "../../protocol/base.h"
 #include "../../protocol/clock.h"
 
+#define DRAIN_FILE_TEXT_MAX   1024u
+#define DRAIN_NAME_MAX        256u
 #define DRAIN_FILE_CAUSE_MAX   512u /* bytes of the cause as it is written */
 #define DRAIN_ENVIRONMENT_MAX  1024u
 #define DRAIN_ENVIRONMENT_N    5u
@@ -23,6 +25,14 @@ typedef struct DrainNotice {
 
 /* Writes directory/name as a whole or not at all. 0 or -errno. */
 must_check int drain_file_write(int dirfd, const char *name, const DrainNotice *notice);
+/* The last one that was written; zeroed: none. One for each directory. */
+typedef struct DrainShare {
+        char name[DRAIN_NAME_MAX];
+        char text[DRAIN_FILE_TEXT_MAX];
+        size_t length;
+} DrainShare;
+/* The same. Where a thousand services are told the same, it is written once, and the others get links to it. */
+must_check int drain_file_share(int dirfd, const char *name, const DrainNotice *notice, DrainShare *share);
 /* The drain has ended or was taken back. Fine when there is none. */
 must_check int drain_file_remove(int dirfd, const char *name);
 

@@ -5,6 +5,7 @@
 
 #include "../../protocol/poller.h"
 #include "board.h"
+#include "drain-file.h"
 #include "link.h"
 #include "manager.h"
 #include "notify.h"
@@ -68,6 +69,7 @@ struct Manager {
         char **scratch;         /* an environment while it is put together; room for the largest */
         char *runtime_directory; /* owned; NULL: there is none */
         int drain_directory;    /* fd, or -EBADF */
+        DrainShare drain_share;
         int own_signals;        /* signalfd */
         uint64_t old_nofile;
         pid_t keeper;

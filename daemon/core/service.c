@@ -143,11 +143,12 @@ static void write_drain_file(Service *service, usec_t now) {
         if (manager->drain_directory < 0)
                 return;
         cause = manager_cause(manager, service->index);
-        r = drain_file_write(manager->drain_directory, service_config(service)->name,
+        r = drain_file_share(manager->drain_directory, service_config(service)->name,
                              &(DrainNotice) { .deadline = service_kill_deadline(service), .now = now,
                                               .cause = cause_format(text, sizeof(text), &cause),
                                               .phase = phase_name(service_state_phase(service_cell(service)->state)),
-                                              .operation = operation ? operation->id : 0 });
+                                              .operation = operation ? operation->id : 0 },
+                             &manager->drain_share);
         service->has_drain_file |= r == 0;
         if (r < 0)
                 log_message(LOG_DEBUG, "%s: cannot write its drain file: %s.", service_config(service)->name, strerror(-r));

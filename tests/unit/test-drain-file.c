@@ -37,6 +37,33 @@ static const DrainNotice notice = {
         .deadline = 5000000, .now = 2000000, .cause = "SIGTERM from systemd", .phase = "withdraw", .operation = 3,
 };
 
+static void test_the_same_is_written_once_and_shared(void **state) {
+        DrainShare share = { .length = 0 };
+        DrainNotice other = notice;
+        struct stat a, b;
+
+        other.deadline++;
+        assert_int_equal(drain_file_share(dirfd_, "a", &notice, &share), 0);
+        assert_int_equal(drain_file_share(dirfd_, "b", &notice, &share), 0);
+        assert_int_equal(fstatat(dirfd_, "a", &a, 0), 0);
+        assert_int_equal(fstatat(dirfd_, "b", &b, 0), 0);
+        assert_true(a.st_ino == b.st_ino);
+        assert_non_null(strstr(file_read("b"), "deadline_boottime_usec=5000000\n"));
+        /* Another text, to one of them alone; then to both, where a file stands in the way. */
+        assert_int_equal(drain_file_share(dirfd_, "b", &other, &share), 0);
+        assert_int_equal(fstatat(dirfd_, "b", &b, 0), 0);
+        assert_true(a.st_ino != b.st_ino);
+        assert_int_equal(drain_file_share(dirfd_, "a", &other, &share), 0);
+        assert_int_equal(fstatat(dirfd_, "a", &a, 0), 0);
+        assert_true(a.st_ino == b.st_ino);
+        /* The one to link to is gone. */
+        assert_int_equal(drain_file_remove(dirfd_, "b"), 0);
+        assert_int_equal(drain_file_share(dirfd_, "c", &other, &share), 0);
+        assert_non_null(strstr(file_read("c"), "deadline_boottime_usec=5000001\n"));
+        assert_int_equal(drain_file_remove(dirfd_, "a"), 0);
+        assert_int_equal(drain_file_remove(dirfd_, "c"), 0);
+}
+
 static void test_the_file_says_what_the_manual_says(void **state) {
         struct stat status;
 
@@ -158,6 +185,7 @@ static void test_how_long_a_write_takes_is_printed(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_the_same_is_written_once_and_shared),
                 cmocka_unit_test(test_the_file_says_what_the_manual_says),
                 cmocka_unit_test(test_the_cause_stays_one_line),
                 cmocka_unit_test(test_a_deadline_in_the_past_leaves_nothing),
