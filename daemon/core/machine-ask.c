@@ -138,6 +138,14 @@ void machine_ended(Machine *machine, unsigned service) {
 
 /* --- looking --- */
 
+const char *service_result_name(ServiceResult result) {
+        static const char *const names[RESULT_MAX] = {
+                "success", "exit-code", "signal", "timeout", "killed", "unkillable", "start-failed", "dependency",
+        };
+
+        return result < RESULT_MAX ? names[result] : "unknown";
+}
+
 const Cell *machine_cell(const Machine *machine, unsigned service) {
         return &machine->cells[service];
 }
@@ -188,19 +196,7 @@ unsigned machine_waits_for(const Machine *machine, unsigned service) {
                 return waits_to_start(machine, service);
         if (state != SERVICE_PENDING && state != SERVICE_HELD)
                 return MACHINE_NO_SERVICE;
-        edges_foreach(before, &machine->order->stop_waits, service) {
-                ServiceState other = machine->cells[before].state;
-                bool is_so_far = other == SERVICE_STOPPED || (state == SERVICE_PENDING && other >= SERVICE_HELD);
-
-                if (machine_active_of(machine, before) != 0 && !is_so_far)
-                        return before;
-        }
-        if (machine->order->is_late[service])
-                for (unsigned i = 0; i < machine->n; i++)
-                        if (!machine->order->is_late[i] && machine_active_of(machine, i) != 0
-                            && machine->cells[i].state != SERVICE_STOPPED)
-                                return i;
-        return MACHINE_NO_SERVICE;
+        return machine_blocker(machine, service, state == SERVICE_HELD);
 }
 
 usec_t machine_plan(Machine *machine, usec_t budget, PlanRow *rows) {

@@ -29,20 +29,8 @@ static bool is_quiesced(ServiceState state) {
         return state == SERVICE_STOPPED || state >= SERVICE_HELD;
 }
 
-/* Late ones are told when all others have stopped: as long as one is held, they are as far as they get. */
 bool machine_members_quiesced(const Machine *machine, unsigned place) {
-        bool has_held = false;
-
-        for (unsigned i = 0; i < machine->n; i++) {
-                const Cell *cell = &machine->cells[i];
-
-                if ((cell->operations & (1u << place)) == 0 || machine->order->is_late[i])
-                        continue;
-                if (!is_quiesced(cell->state))
-                        return false;
-                has_held |= cell->state != SERVICE_STOPPED;
-        }
-        for (unsigned i = 0; !has_held && machine->order->n_late > 0 && i < machine->n; i++)
+        for (unsigned i = 0; i < machine->n; i++)
                 if ((machine->cells[i].operations & (1u << place)) != 0 && !is_quiesced(machine->cells[i].state))
                         return false;
         return true;
@@ -253,7 +241,7 @@ static void gate_those_after(Machine *machine, unsigned service) {
         edges_foreach(held, &order->stop_holds, service)
                 if (machine_active_of(machine, held) != 0)
                         machine_post_gate(machine, held);
-        if (order->n_late > 0 && !order->is_late[service] && machine->cells[service].state == SERVICE_STOPPED)
+        if (order->n_late > 0 && !order->is_late[service])
                 for (unsigned i = 0; i < machine->n; i++)
                         if (order->is_late[i] && machine_active_of(machine, i) != 0)
                                 machine_post_gate(machine, i);
@@ -437,9 +425,11 @@ static void enlist(Machine *machine, unsigned place, const DrainRequest *request
                 bool was_wanted = cell_has(cell, CELL_WANTED);
 
                 cell->operations &= (uint8_t) ~(1u << place); /* of what was in this place before */
-                if (machine->marked[i] && cell->state == SERVICE_STOPPED)
+                if (machine->marked[i] && cell->state == SERVICE_STOPPED) {
                         cell_set(cell, CELL_WANTED, false);
-                else if (machine->marked[i]) {
+                        if ((request->flags & OPERATION_RESTART) == 0) /* nor does the end of another drain start it */
+                                cell_set(cell, CELL_STARTS_AFTER, false);
+                } else if (machine->marked[i]) {
                         add_member(machine, i, place, request);
                         operation->n_members++;
                         machine->n_left[place]++;

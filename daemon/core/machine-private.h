@@ -58,6 +58,8 @@ void machine_post_gate(Machine *machine, unsigned service);
 void machine_touch(Machine *machine, unsigned service);
 /* Works off the queue, unless that is going on already. */
 void machine_run(Machine *machine, usec_t now);
+/* The first that has to withdraw, or to stop, before this one may; or MACHINE_NO_SERVICE. */
+unsigned machine_blocker(const Machine *machine, unsigned service, bool to_stop);
 
 /* --- machine-time.c: deadlines --- */
 /* Sets the deadline of the state that was just entered (or stayed in), and what belongs to it. */

@@ -12,14 +12,6 @@
  * is put in a queue, so that no effect is called from within another; what a change means for neighbours and
  * operations is worked out after the action (machine-drain.c), so that a signal never waits for book-keeping. */
 
-const char *service_result_name(ServiceResult result) {
-        static const char *const names[RESULT_MAX] = {
-                "success", "exit-code", "signal", "timeout", "killed", "unkillable", "start-failed", "dependency",
-        };
-
-        return result < RESULT_MAX ? names[result] : "unknown";
-}
-
 int machine_new(Machine **ret, const Model *model, const Order *order, const MachineEffects *effects, void *userdata) {
         cleanup(machine_freep) Machine *machine = calloc(1, sizeof(*machine));
         size_t n = model->n_services;
@@ -77,20 +69,28 @@ static bool is_quiesced(ServiceState state) {
         return state == SERVICE_STOPPED || state >= SERVICE_HELD;
 }
 
-/* Whether all that go before it are so far. */
-static bool is_its_turn(const Machine *machine, unsigned service, bool to_stop) {
-        edges_foreach(before, &machine->order->stop_waits, service) {
-                ServiceState state = machine->cells[before].state;
+/* Whether one that goes before is not yet so far. What is only to be quiesced is not waited for any longer than that. */
+static bool holds_up(const Machine *machine, unsigned before, bool to_stop) {
+        ServiceState state = machine->cells[before].state;
 
-                if (machine_active_of(machine, before) && (to_stop ? state != SERVICE_STOPPED : !is_quiesced(state)))
-                        return false;
-        }
-        if (machine->order->is_late[service])
+        if (machine_active_of(machine, before) == 0)
+                return false;
+        return to_stop && machine_proceeds(machine, before) ? state != SERVICE_STOPPED : !is_quiesced(state);
+}
+
+unsigned machine_blocker(const Machine *machine, unsigned service, bool to_stop) {
+        edges_foreach(before, &machine->order->stop_waits, service)
+                if (holds_up(machine, before, to_stop))
+                        return before;
+        if (machine->order->is_late[service]) /* told when all others have stopped */
                 for (unsigned i = 0; i < machine->n; i++)
-                        if (!machine->order->is_late[i] && machine_active_of(machine, i)
-                            && machine->cells[i].state != SERVICE_STOPPED)
-                                return false;
-        return true;
+                        if (!machine->order->is_late[i] && holds_up(machine, i, true))
+                                return i;
+        return MACHINE_NO_SERVICE;
+}
+
+static bool is_its_turn(const Machine *machine, unsigned service, bool to_stop) {
+        return machine_blocker(machine, service, to_stop) == MACHINE_NO_SERVICE;
 }
 
 static bool is_needed(const Machine *machine, unsigned service, unsigned other) {
