@@ -167,7 +167,7 @@ static void reload_reply(Call *call, const ReloadOutcome *outcome) {
                 (void) json_object_set_new(parameters, "operation", json_integer((json_int_t) outcome->operation)); /* below */
         if (json_object_size(parameters) != n_elements(lists) + (outcome->operation != 0)) {
                 json_decref(parameters);
-                (void) call_error(call, CONTROL_INTERFACE ".Failed",
+                (void) call_error(call, ERROR_FAILED,
                                   json_pack("{s:i, s:s}", "errno", ENOMEM, "message", strerror(ENOMEM)));
                 return;
         }

@@ -14,6 +14,7 @@
 #define ERROR_REFUSED               CONTROL_INTERFACE ".Refused"
 #define ERROR_CONFIGURATION_INVALID CONTROL_INTERFACE ".ConfigurationInvalid"
 #define ERROR_START_FAILED          CONTROL_INTERFACE ".StartFailed"
+#define ERROR_FAILED                CONTROL_INTERFACE ".Failed" /* as the server answers by itself */
 
 /* What the handlers have to work with. */
 typedef struct ApiContext {

@@ -7,33 +7,38 @@
 /* For all services together, in cells of the table below: some milliseconds at most. */
 #define NEAREST_WORK_MAX (1u << 20)
 
-/* Insertions, deletions and changes that turn one into the other; more than `most` is `most` + 1. */
+/* Insertions, deletions, changes and swaps of neighbours that turn one into the other; more than `most` is `most` + 1. */
 static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b, unsigned most, unsigned *work) {
-        unsigned row[SERVICE_NAME_MAX + 1];
+        unsigned rows[3][SERVICE_NAME_MAX + 1];
+        unsigned *before = rows[0], *last = rows[1], *row = rows[2];
 
         for (unsigned j = 0; j <= n_b; j++)
-                row[j] = j;
+                last[j] = j;
         for (unsigned i = 1; i <= n_a; i++) {
-                unsigned diagonal = row[0], least = i;
+                unsigned *spare = before, least = i;
 
                 row[0] = i;
                 for (unsigned j = 1; j <= n_b; j++) {
-                        unsigned best = diagonal + (a[i - 1] != b[j - 1]);
+                        unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
 
-                        diagonal = row[j];
-                        if (row[j] + 1 < best)
-                                best = row[j] + 1;
+                        if (last[j] + 1 < best)
+                                best = last[j] + 1;
                         if (row[j - 1] + 1 < best)
                                 best = row[j - 1] + 1;
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+                                best = before[j - 2] + 1;
                         row[j] = best;
                         if (best < least)
                                 least = best;
                 }
                 *work += (unsigned) n_b + 1;
-                if (least > most)
+                if (least > most + 1) /* a swap may still save one */
                         return most + 1;
+                before = last;
+                last = row;
+                row = spare;
         }
-        return row[n_b];
+        return last[n_b];
 }
 
 const char *api_names_nearest(const Model *model, const char *name) {

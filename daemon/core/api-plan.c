@@ -57,8 +57,8 @@ must_check static int plan_warnings(const Plan *plan, json_t *warnings) {
         (void) duration_format(outer, sizeof(outer), duration_round(plan->outer));
         (void) duration_format(end, sizeof(end), duration_round(plan->end));
         if (n_cut > 0)
-                r = warn(warnings, "The longest chain wishes for %s and the budget is %s, so %u service%s not all %s for: %s.",
-                         wish, budget, n_cut, n_cut == 1 ? " does get" : "s do get",
+                r = warn(warnings, "The longest chain wishes for %s and the budget is %s, so %u service%s not get all %s for: %s.",
+                         wish, budget, n_cut, n_cut == 1 ? " does" : "s do",
                          n_cut == 1 ? "it wishes" : "they wish", names);
         if (r == 0 && plan->end > plan->outer)
                 r = warn(warnings, "The worst case ends after %s, but from outside only %s are allowed.", end, outer);

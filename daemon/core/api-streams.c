@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api-methods.h"
 #include "api-streams-private.h"
 
 /* What is told while signals are on their way costs one bit, however many streams there are. */
@@ -60,7 +61,7 @@ static void stream_fail(Stream *stream, int error) {
         Call *call = stream->call;
 
         stream_on_gone(call, stream);
-        (void) call_error(call, "io.draind.Control.Failed",
+        (void) call_error(call, ERROR_FAILED,
                           json_pack("{s:i, s:s}", "errno", -error, "message", strerror(-error)));
 }
 
