@@ -1,7 +1,6 @@
 #include "loader.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -204,10 +203,70 @@ Loader *loader_free(Loader *loader) {
         return NULL;
 }
 
+/* --- the document --- */
+
+/* The document as jansson's values takes many times what the model takes, and lives for a moment. From the heap it
+ * would leave a hole there that the tables of thousands of services are then cut from, and cleared: memory for the worst
+ * day, paid for on every day. So it gets a mapping of its own. jansson's functions have no userdata. */
+static struct {
+        char *start;
+        size_t size_bytes, used_bytes;
+} arena;
+
+#define ARENA_FACTOR 32u /* of the text; what does not fit goes to the heap after all */
+#define ARENA_ALIGN  16u
+
+static void *arena_allocate(size_t size) {
+        size_t rounded = (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+
+        if (rounded < size || rounded > arena.size_bytes - arena.used_bytes)
+                return malloc(size);
+        arena.used_bytes += rounded;
+        return arena.start + arena.used_bytes - rounded;
+}
+
+static void arena_release(void *memory) {
+        uintptr_t at = (uintptr_t) memory, start = (uintptr_t) arena.start;
+
+        if (at < start || at - start >= arena.size_bytes)
+                free(memory);
+}
+
+static void arena_enter(size_t text_bytes) {
+        size_t size = text_bytes < SIZE_MAX / ARENA_FACTOR ? text_bytes * ARENA_FACTOR : 0;
+        void *start = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+        if (start == MAP_FAILED)
+                return;
+        arena.start = start;
+        arena.size_bytes = size;
+        json_set_alloc_funcs(arena_allocate, arena_release);
+}
+
+static void arena_leave(void) {
+        if (!arena.start)
+                return;
+        json_set_alloc_funcs(malloc, free);
+        (void) munmap(arena.start, arena.size_bytes);
+        memset(&arena, 0, sizeof(arena));
+}
+
+must_check static int parse_text(const char *text, size_t size, Model *ret, char *reason) {
+        json_error_t error;
+        json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+        int r;
+
+        if (!json) {
+                (void) snprintf(reason, MODEL_JSON_REASON_MAX, "%s", error.text);
+                return -EBADMSG;
+        }
+        r = model_from_json_explained(ret, json, reason);
+        json_decref(json);
+        return r;
+}
+
 int loader_parse(int document, Model *ret, char *reason) {
         struct stat st;
-        json_error_t error;
-        json_t *json;
         void *text;
         int r;
 
@@ -220,14 +279,9 @@ int loader_parse(int document, Model *ret, char *reason) {
         text = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, document, 0);
         if (text == MAP_FAILED)
                 return -errno;
-        json = json_loadb(text, (size_t) st.st_size, JSON_REJECT_DUPLICATES, &error);
+        arena_enter((size_t) st.st_size);
+        r = parse_text(text, (size_t) st.st_size, ret, reason);
+        arena_leave();
         (void) munmap(text, (size_t) st.st_size);
-        if (!json) {
-                (void) snprintf(reason, MODEL_JSON_REASON_MAX, "%s", error.text);
-                return -EBADMSG;
-        }
-        r = model_from_json_explained(ret, json, reason);
-        json_decref(json);
-        (void) malloc_trim(0); /* the JSON took several times what the model takes, and is not needed again */
         return r;
 }

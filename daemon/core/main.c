@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "manager-core.h"
 #include "print-fsm.h"
 
+#define OWN_MAPPING_BYTES (64 * 1024)
 #define LOG_PATIENCE_MSEC 500 /* for the last lines, when nothing has to be stopped any more */
 
 int main(int argc, char **argv) {
@@ -17,6 +19,9 @@ int main(int argc, char **argv) {
                 print_fsm(stdout);
                 return fflush(stdout) == 0 ? 0 : 1;
         }
+        /* Tables have room for the worst day. In a mapping of their own, what they never use costs nothing, and it stays
+         * so: by itself malloc() would put them into its heap once one of that size has been freed. */
+        (void) mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
         (void) umask(0022);
         (void) signal(SIGPIPE, SIG_IGN);
         log_open(LOG_TARGET_AUTO, LOG_INFO, "draind");
