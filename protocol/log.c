@@ -15,8 +15,8 @@
 #include "log-text.h"
 
 /* A record is composed whole in a static buffer, then given to the kernel without waiting. What a pipe did not take of
- * it waits in `pending`, and later lines behind it while there is room: a reader never sees half a line. No memory is
- * allocated here, and libc alone is needed: the keeper links this. */
+ * it waits in log_pending, and later lines behind it while there is room: a reader never sees half a line. No memory
+ * is allocated here, and libc alone is needed: the keeper links this. */
 
 #define MESSAGE_MAX  4096  /* bytes of one record's sentence; longer ones are cut */
 #define OUTPUT_MAX   8192  /* bytes of one line of output; longer ones become several. JSON may need six for one */
@@ -42,8 +42,6 @@ static struct Log {
         bool is_journal_stderr, has_colour;
         uint64_t n_dropped, n_lost; /* since the start; since the last record that got out */
         size_t pending_start, n_pending;
-        char pending[PENDING_MAX];
-        char composed[COMPOSED_MAX];
 } log_state = {
         .target = LOG_TARGET_CONSOLE,
         .max_level = LOG_INFO,
@@ -53,6 +51,10 @@ static struct Log {
         .journal_fd = -EBADF,
         .journal_address = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket" },
 };
+
+/* Apart from the rest, which has values to begin with: so they are no part of the executables, and pages that no line
+ * has reached cost nothing. */
+static char log_pending[PENDING_MAX], log_composed[COMPOSED_MAX];
 
 static bool stderr_is_journal(void) {
         const char *stream = getenv("JOURNAL_STREAM");
@@ -162,7 +164,7 @@ void log_flush(void) {
         int saved = errno;
 
         while (l->n_pending > 0) {
-                size_t n = sink_write(l->pending + l->pending_start, l->n_pending);
+                size_t n = sink_write(log_pending + l->pending_start, l->n_pending);
 
                 if (n == 0)
                         break;
@@ -198,9 +200,9 @@ static bool pending_add(const char *bytes, size_t length) {
         if (length > PENDING_MAX - l->n_pending)
                 return false;
         if (l->pending_start > 0)
-                memmove(l->pending, l->pending + l->pending_start, l->n_pending);
+                memmove(log_pending, log_pending + l->pending_start, l->n_pending);
         l->pending_start = 0;
-        memcpy(l->pending + l->n_pending, bytes, length);
+        memcpy(log_pending + l->n_pending, bytes, length);
         l->n_pending += length;
         return true;
 }
@@ -343,7 +345,7 @@ static void compose_console(LogText *text, const LogRecord *record) {
 
 static void record_write(const LogRecord *record) {
         struct Log *l = &log_state;
-        LogText text = { .bytes = l->composed, .size = sizeof(l->composed) };
+        LogText text = { .bytes = log_composed, .size = sizeof(log_composed) };
         bool is_out = false;
 
         if (l->target == LOG_TARGET_JOURNAL) {
@@ -353,7 +355,7 @@ static void record_write(const LogRecord *record) {
                 outcome = text.is_cut ? JOURNAL_FULL : journal_put(text.bytes, text.length);
                 is_out = outcome == JOURNAL_SENT;
                 if (outcome == JOURNAL_UNREACHABLE) { /* journald is gone for now: stderr may still lead somewhere */
-                        text = (LogText) { .bytes = l->composed, .size = sizeof(l->composed) };
+                        text = (LogText) { .bytes = log_composed, .size = sizeof(log_composed) };
                         compose_console(&text, record);
                         is_out = !text.is_cut && sink_put(text.bytes, text.length);
                 }

@@ -12,7 +12,7 @@
 
 #define RING_MAGIC    UINT32_C(0x52445244)
 #define RING_VERSION  1u
-#define RING_CAPACITY 4096u /* records; a power of two */
+#define RING_CAPACITY 1024u /* records; a power of two. It is all in memory after a while */
 
 /* Names under which the keeper passes its fds (LISTEN_FDNAMES). */
 #define RING_FDNAME       "ring"       /* the memfd */
