@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "../../daemon/core/api-methods.h"
 #include "../../protocol/message.h"
 #include "../lib/api-bench.h"
 
@@ -477,6 +478,21 @@ static void test_requests_that_make_no_sense_are_refused_by_name(void **state) {
         assert_false(machine_operation(manager_machine(bench->manager), 0)->id != 0); /* and nothing has happened */
 }
 
+static void test_what_changes_something_is_not_for_everybody(void **state) {
+        static const char *const for_all[] = { "GetManager", "List", "Wait", "Plan", "Tree", "Events", "Logs" };
+        ApiBench *bench = *state;
+        unsigned n = 0;
+
+        for (const ServerMethod *method = api_methods; method->name; method++, n++) {
+                bool is_for_all = false;
+
+                for (size_t i = 0; i < n_elements(for_all); i++)
+                        is_for_all |= strcmp(for_all[i], method->name) == 0;
+                assert_int_equal((method->flags & METHOD_CHANGES) == 0, is_for_all);
+        }
+        assert_int_equal(n, bench->text.n_methods);
+}
+
 static void test_waiting_needs_more(void **state) {
         ApiBench *bench = *state;
         cleanup(fd_closep) int fd = api_bench_connect(bench);
@@ -571,6 +587,7 @@ int main(void) {
                 TEST(test_events_and_output_are_told),
                 TEST(test_names_are_suggested),
                 TEST(test_requests_that_make_no_sense_are_refused_by_name),
+                TEST(test_what_changes_something_is_not_for_everybody),
                 TEST(test_waiting_needs_more),
                 TEST(test_an_endless_budget_does_not_overflow),
                 TEST(test_a_stale_socket_is_replaced_and_a_live_one_is_not),
