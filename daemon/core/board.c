@@ -77,7 +77,7 @@ must_check static int board_map(Board **ret, int fd, size_t size) {
 
 int board_new(Board **ret, unsigned n) {
         int fd = memfd_make("draind-blackboard", page_size(n));
-        Board *board;
+        Board *board = NULL;
         int r;
 
         if (fd < 0)
