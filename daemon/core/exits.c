@@ -107,6 +107,7 @@ static void look(Manager *manager) {
         settle_awaiting(manager, r >= 0, before);
         after = clock_now_usec();
         pause = usec_min((after - before) * LOOK_SHARE, LOOK_PAUSE_MAX);
+        manager->looked_at = before;
         manager->look_after = usec_add(after, pause);
         if (r < 0)
                 timer_arm(manager->loop, &manager->look_timer, usec_add(after, LOOK_PAUSE_MAX));
@@ -130,6 +131,15 @@ void exits_look_soon(Manager *manager) {
 static void look_now(Manager *manager) {
         timer_arm(manager->loop, &manager->look_timer, USEC_INFINITY);
         look(manager);
+}
+
+void exits_settle(Service *service, usec_t now) {
+        Manager *manager = service->manager;
+
+        if (link_peek(manager->link, manager->n_unsettled))
+                exits_take_all(manager);
+        if ((service->awaits_end || service->awaits_empty) && manager->looked_at < now)
+                look_now(manager);
 }
 
 /* --- ends --- */

@@ -64,8 +64,7 @@ void manager_service_fired(Timer *timer, usec_t now) {
         Service *service = container_of(timer, Service, timer);
 
         /* A service that ended in the instant of its deadline has ended in time. */
-        if (link_peek(service->manager->link, 0))
-                exits_take_all(service->manager);
+        exits_settle(service, now);
         machine_timer(service->manager->machine, service->index, now);
 }
 

@@ -59,6 +59,7 @@ struct Manager {
         Service *ends;      /* exits that wait for a look */
         unsigned n_unsettled; /* records of the ring that were looked at and are still in it */
         unsigned n_awaiting; /* services with awaits_empty */
+        usec_t looked_at;   /* when the last look at the tree began */
         usec_t look_after;  /* the next look at the tree is not before this, unless somebody waits */
         VerdictLine *verdicts;
         unsigned n_verdicts;
@@ -97,6 +98,8 @@ must_check int exits_watch(Service *service, bool is_hook);
 void exits_take_all(Manager *manager);
 /* Whether nothing but the end of its last process is left to wait for: told after a change that no end has led to. */
 void exits_note_awaiting(Service *service);
+/* Its time is over: takes in all that has ended until now. */
+void exits_settle(Service *service, usec_t now);
 /* The tree of a service is to be looked at soon. */
 void exits_look_soon(Manager *manager);
 

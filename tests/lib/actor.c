@@ -280,6 +280,34 @@ static void wait_in_kernel(void) {
                         (void) syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
 }
 
+static int is_alive(int pid) {
+        char path[32], text[256], *end;
+        ssize_t n;
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+        (void) close(fd);
+        text[n < 0 ? 0 : n] = '\0';
+        end = strrchr(text, ')');
+        return end && end[2] != 'Z' && end[2] != 'X';
+}
+
+/* Which processes of that actor are there still, by what they have written down. */
+static void stamp_alive(const char *name) {
+        char line[4096], who[128], what[16];
+        FILE *file = fopen(getenv("STAMPS"), "re");
+        int pid;
+
+        while (file && fgets(line, sizeof(line), file))
+                if (sscanf(line, "%*d %127s %d %15s", who, &pid, what) == 3 && strcmp(what, "up") == 0
+                    && strncmp(who, name, strlen(name)) == 0 && strchr("/.", who[strlen(name)]) && is_alive(pid))
+                        stamp("alive %s %d", who, pid);
+        if (file)
+                (void) fclose(file);
+}
+
 static void say(const char *text) {
         char line[2048];
 
@@ -321,6 +349,8 @@ static void play_step(const char *step) {
                 flood(atol(value));
         else if (IS("stop"))
                 (void) raise(SIGSTOP);
+        else if (IS("alive"))
+                stamp_alive(value);
         else if (IS("block"))
                 wait_in_kernel();
         else if (IS("ids"))
