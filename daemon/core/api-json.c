@@ -282,15 +282,15 @@ bool api_json_is_ready(const ServiceConfig *config, const Cell *cell) {
                 return public == PUBLIC_RUNNING;
         if ((cell->flags & CELL_LEADER) == 0)
                 return false;
-        switch (config->withdraw_ready) {
+        switch (config->withdraw_ready) { /* from the beginning of that phase on it is not */
         case WITHDRAW_READY_WITHDRAW:
-                return false;
+                return state < SERVICE_WITHDRAW;
         case WITHDRAW_READY_TERMINATE:
-                return state < SERVICE_TERMINATE;
+                return state < SERVICE_STOP_HOOK;
         case WITHDRAW_READY_QUIESCE:
         case WITHDRAW_READY_MAX:
         default:
-                return state < SERVICE_HELD;
+                return state < SERVICE_QUIESCE;
         }
 }
 

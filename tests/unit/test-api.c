@@ -133,6 +133,28 @@ static void test_services_are_listed(void **state) {
         json_decref(reply);
 }
 
+static void test_readiness_goes_when_the_configuration_says(void **state) {
+        static const struct {
+                WithdrawReady until;
+                ServiceState last_ready, first_not;
+        } cases[] = {
+                { WITHDRAW_READY_WITHDRAW, SERVICE_PENDING, SERVICE_WITHDRAW },
+                { WITHDRAW_READY_QUIESCE, SERVICE_WITHDRAW, SERVICE_QUIESCE },
+                { WITHDRAW_READY_TERMINATE, SERVICE_HELD, SERVICE_STOP_HOOK },
+        };
+
+        for (size_t i = 0; i < n_elements(cases); i++) {
+                ServiceConfig config = { .withdraw_ready = cases[i].until };
+                Cell cell = { .flags = CELL_READY | CELL_LEADER, .state = (uint8_t) cases[i].last_ready };
+
+                assert_true(api_json_is_ready(&config, &cell));
+                cell.state = (uint8_t) cases[i].first_not;
+                assert_false(api_json_is_ready(&config, &cell));
+                cell.state = SERVICE_RUNNING;
+                assert_true(api_json_is_ready(&config, &cell));
+        }
+}
+
 static void test_a_drain_is_described(void **state) {
         ApiBench *bench = *state;
         json_t *reply = api_bench_ask(bench, "Drain", "{'services': ['db'], 'budgetUsec': 20000000000, 'reason': 'new disks'}");
@@ -155,7 +177,7 @@ static void test_a_drain_is_described(void **state) {
         assert_string_equal(api_bench_text(reply, "services.0.phase"), "withdraw");
         assert_string_equal(api_bench_text(reply, "services.0.detail"), "pending");
         assert_string_equal(api_bench_text(reply, "services.0.waitsFor"), "web");
-        assert_true(api_bench_flag(reply, "services.0.ready")); /* until it has quiesced */
+        assert_true(api_bench_flag(reply, "services.0.ready")); /* until it quiesces */
         assert_int_equal(api_bench_number(reply, "services.0.operation"), 1);
         assert_int_equal(api_bench_number(reply, "services.0.hops"), 1);
         assert_string_equal(api_bench_text(reply, "services.2.detail"), "withdraw");
@@ -570,6 +592,7 @@ int main(void) {
                 TEST(test_the_served_text_is_that_of_the_repository),
                 TEST(test_the_daemon_tells_about_itself),
                 TEST(test_services_are_listed),
+                TEST(test_readiness_goes_when_the_configuration_says),
                 TEST(test_a_drain_is_described),
                 TEST(test_what_an_asker_says_is_cut_and_made_safe),
                 TEST(test_nothing_to_drain_is_said),
