@@ -79,10 +79,6 @@ struct Manager {
         struct Reload *reload;
 };
 
-static inline Service *manager_service(Manager *manager, unsigned index) {
-        return manager->services[index];
-}
-
 static inline const ServiceConfig *service_config(const Service *service) {
         return &service->manager->model->services[service->index];
 }
