@@ -206,8 +206,8 @@ Loader *loader_free(Loader *loader) {
 /* --- the document --- */
 
 /* The document as jansson's values takes many times what the model takes, and lives for a moment. From the heap it
- * would leave a hole there that the tables of thousands of services are then cut from, and cleared: memory for the worst
- * day, paid for on every day. So it gets a mapping of its own. jansson's functions have no userdata. */
+ * would leave a hole there that the tables of thousands of services are then cut from, and cleared: memory for the
+ * worst day, paid for on every day. So it gets a mapping of its own. jansson's functions have no userdata. */
 static struct {
         char *start;
         size_t size_bytes, used_bytes;

@@ -19,8 +19,8 @@ int main(int argc, char **argv) {
                 print_fsm(stdout);
                 return fflush(stdout) == 0 ? 0 : 1;
         }
-        /* Tables have room for the worst day. In a mapping of their own, what they never use costs nothing, and it stays
-         * so: by itself malloc() would put them into its heap once one of that size has been freed. */
+        /* Tables have room for the worst day. In a mapping of their own, what they never use costs nothing, and it
+         * stays so: by itself malloc() would put them into its heap once one of that size has been freed. */
         (void) mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
         (void) umask(0022);
         (void) signal(SIGPIPE, SIG_IGN);

@@ -18,6 +18,7 @@ enum {
         KERNEL_SIGSET_BYTES = SIGNAL_MAX / 8,
         GROUPS_COMPARED_MAX = 256,
         NICE_ZERO = 20,           /* the raw getpriority answers 20 - nice */
+        UNSHARE_AND_CLOSE = 2,    /* CLOSE_RANGE_UNSHARE, which older headers lack */
 };
 
 /* struct sigaction as the kernel has it; all zero is the default action on every architecture. */
@@ -66,15 +67,21 @@ raw_code static void close_one_by_one(int first) {
                 (void) raw(SYS_close, fd);
 }
 
+/* A table of our own: the kernel copies what lies below the first that is not needed, and closes nothing. */
+raw_code static long leave_files(const SpawnChild *child) {
+        return child->shares_files ? raw(SYS_close_range, child->first_other, ~0U, UNSHARE_AND_CLOSE) : 0;
+}
+
 /* First out of the way, then into place: what is wanted as 0 may itself be 2. Nothing of the core is left open
  * after this, whether it is CLOEXEC or not. Comes before the limits, which may allow fewer descriptors. */
 raw_code static long step_descriptors(const SpawnChild *child) {
-        const SpawnRequest *request = child->request;
-        const int wanted[] = { request->input, request->output, request->error };
         long moved[3], gate = -EBADF, r;
 
+        r = leave_files(child);
+        if (r < 0)
+                return r;
         for (int i = 0; i < 3; i++) {
-                moved[i] = raw(SYS_fcntl, wanted[i] < 0 ? child->null_fd : wanted[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+                moved[i] = raw(SYS_fcntl, child->sources[i], F_DUPFD_CLOEXEC, FIRST_FREE_FD);
                 if (moved[i] < 0)
                         return moved[i];
         }

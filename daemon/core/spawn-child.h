@@ -17,7 +17,9 @@ typedef struct SpawnReport {
 typedef struct SpawnChild {
         const SpawnRequest *request;
         volatile SpawnReport *report;
-        int null_fd;             /* for descriptors that nobody gave */
+        int sources[3];          /* what become 0, 1, 2 */
+        int first_other;         /* where shares_files is set: the sources are below, nothing from here on is needed */
+        bool shares_files;       /* our table is the core's until step_descriptors() */
         int gate;                /* or -EBADF; stays open until exec or exit: its reader learns that we are through */
         bool is_outside_cgroup;  /* request->cgroup was not entered by clone */
         const char *search_path; /* for commands without a slash */

@@ -80,6 +80,8 @@ pid_t clone_sibling(CloneMethod method, const CloneRequest *request, int *ret_pi
                 args.flags |= CLONE_INTO_CGROUP;
                 args.cgroup = (uint64_t) request->cgroup;
         }
+        if (request->shares_files)
+                args.flags |= CLONE_FILES;
         if (method == CLONE_METHOD_CLONE3)
                 pid = (pid_t) clone3_call(&args, request->main, request->userdata);
         else {

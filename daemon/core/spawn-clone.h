@@ -21,6 +21,7 @@ typedef struct CloneRequest {
         int (*main)(void *userdata);
         void *userdata;
         int cgroup;      /* to be born in, or -EBADF; clone3 only */
+        bool shares_files; /* the child begins with our table of descriptors, not with a copy; clone3 only */
         pid_t *pid_word; /* in shared memory: written before the child's first instruction */
 } CloneRequest;
 

@@ -26,6 +26,9 @@
 enum {
         STACK_BYTES = 64 * 1024,    /* the child's deepest frame is a few KiB */
         KERNEL_SIGSET_BYTES = 8,
+        N_SLOTS = 3,                /* descriptors 0, 1, 2 of a child */
+        CLOSE_NOTHING = ~0u,        /* a range with no descriptor in it */
+        UNSHARE = 2,                /* CLOSE_RANGE_UNSHARE, which older headers lack */
 };
 
 #define DEFAULT_SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -35,6 +38,8 @@ struct Spawner {
         size_t area_size_bytes, guard_size_bytes;
         volatile SpawnReport *report;
         int null_fd;
+        int slots[N_SLOTS];    /* low descriptors; -EBADF: none */
+        bool can_share_files;
         CloneMethod method; /* the first one that this machine allows */
         char path[PATH_MAX];
 };
@@ -69,6 +74,37 @@ static void *map(size_t size_bytes, int protection, int sharing) {
         return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* A copy of the core's table would grow with the number of services, and the child would have to close all of it: the
+ * square of their number, when all are started. So the child begins with the core's own table, while the core sleeps,
+ * and leaves it with a copy of its beginning (close_range with UNSHARE). What it needs is put there for it before. A
+ * core that takes over begins with thousands below: no slower than with a copy. */
+static void open_slots(Spawner *spawner) {
+        for (int i = 0; i < N_SLOTS; i++) {
+                spawner->slots[i] = fcntl(spawner->null_fd, F_DUPFD_CLOEXEC, 3);
+                if (spawner->slots[i] < 0)
+                        return; /* without */
+        }
+        spawner->can_share_files = syscall(SYS_close_range, CLOSE_NOTHING, CLOSE_NOTHING, UNSHARE) == 0;
+}
+
+/* 0, or -errno with the slots as they were, or emptied by empty_slots(). */
+must_check static int fill_slots(const Spawner *spawner, SpawnChild *child) {
+        for (int i = 0; i < N_SLOTS; i++) {
+                if (dup3(child->sources[i], spawner->slots[i], O_CLOEXEC) < 0)
+                        return -errno;
+                child->sources[i] = spawner->slots[i];
+                if (spawner->slots[i] >= child->first_other)
+                        child->first_other = spawner->slots[i] + 1;
+        }
+        return 0;
+}
+
+/* A writer of a pipe that stayed open here would hide its end. */
+static void empty_slots(const Spawner *spawner) {
+        for (int i = 0; i < N_SLOTS; i++)
+                (void) dup3(spawner->null_fd, spawner->slots[i], O_CLOEXEC); /* cannot fail: both are open */
+}
+
 int spawner_new(Spawner **ret) {
         cleanup(spawner_freep) Spawner *spawner = malloc(sizeof(*spawner));
         size_t page_bytes = (size_t) sysconf(_SC_PAGESIZE);
@@ -76,7 +112,7 @@ int spawner_new(Spawner **ret) {
         if (!spawner)
                 return -ENOMEM;
         *spawner = (Spawner) { .area_size_bytes = page_bytes + STACK_BYTES, .guard_size_bytes = page_bytes,
-                               .null_fd = -EBADF };
+                               .null_fd = -EBADF, .slots = { -EBADF, -EBADF, -EBADF } };
         spawner->report = map(sizeof(SpawnReport), PROT_READ | PROT_WRITE, MAP_SHARED);
         spawner->area = map(spawner->area_size_bytes, PROT_NONE, MAP_PRIVATE);
         if (!spawner->report || !spawner->area)
@@ -86,6 +122,7 @@ int spawner_new(Spawner **ret) {
         spawner->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
         if (spawner->null_fd < 0)
                 return -errno;
+        open_slots(spawner);
         *ret = take(spawner);
         return 0;
 }
@@ -97,6 +134,8 @@ Spawner *spawner_free(Spawner *spawner) {
                 (void) munmap((void *) spawner->report, sizeof(SpawnReport)); /* our own mapping: cannot fail */
         if (spawner->area)
                 (void) munmap(spawner->area, spawner->area_size_bytes); /* our own mapping: cannot fail */
+        for (int i = 0; i < N_SLOTS; i++)
+                (void) fd_close(spawner->slots[i]);
         (void) fd_close(spawner->null_fd);
         free(spawner);
         return NULL;
@@ -122,12 +161,15 @@ static pid_t clone_by(CloneMethod method, CloneRequest *clone, SpawnChild *child
 
         clone->cgroup = method == CLONE_METHOD_CLONE3 ? child->request->cgroup : -EBADF;
         child->is_outside_cgroup = child->request->cgroup >= 0 && clone->cgroup < 0;
+        /* Only where it is certain that we sleep, and that the child opens nothing before it has a table of its own. */
+        clone->shares_files = child->shares_files = method == CLONE_METHOD_CLONE3 && child->first_other > 0;
         pid = clone_sibling(method, clone, ret_pidfd);
         if (pid > 0 || clone->cgroup < 0 || pid == -EAGAIN || pid == -ENOMEM || pid == -EMFILE || pid == -ENFILE ||
             pid == -ENOSYS)
                 return pid;
         clone->cgroup = -EBADF;
         child->is_outside_cgroup = true;
+        clone->shares_files = child->shares_files = false;
         return clone_sibling(method, clone, ret_pidfd);
 }
 
@@ -210,6 +252,26 @@ static int judge(const Spawner *spawner, SpawnFailure *reterr) {
         return SPAWN_FAILED;
 }
 
+static int or_null(const Spawner *spawner, int fd) {
+        return fd < 0 ? spawner->null_fd : fd;
+}
+
+/* The pid, or -errno; *reterr_step is where. */
+static pid_t clone_with_slots(Spawner *spawner, SpawnChild *child, int *ret_pidfd, SpawnStep *reterr_step) {
+        pid_t pid;
+        int r = 0;
+
+        *reterr_step = SPAWN_STEP_CLONE;
+        if (!spawner->can_share_files)
+                return clone_child(spawner, child, ret_pidfd);
+        r = fill_slots(spawner, child);
+        if (r < 0)
+                *reterr_step = SPAWN_STEP_DESCRIPTORS;
+        pid = r < 0 ? r : clone_child(spawner, child, ret_pidfd);
+        empty_slots(spawner);
+        return pid;
+}
+
 int spawn_process(Spawner *spawner, const SpawnRequest *request, pid_t *ret_pid, int *ret_pidfd,
                   SpawnFailure *reterr) {
         cleanup(fd_closep) int pidfd = -EBADF;
@@ -217,13 +279,15 @@ int spawn_process(Spawner *spawner, const SpawnRequest *request, pid_t *ret_pid,
         SpawnChild child = {
                 .request = request,
                 .report = spawner->report,
-                .null_fd = spawner->null_fd,
+                .sources = { or_null(spawner, request->input), or_null(spawner, request->output),
+                             or_null(spawner, request->error) },
                 .gate = -EBADF,
                 .search_path = or_default(environment_find(request->environment, "PATH"), DEFAULT_SEARCH_PATH),
                 .home = or_default(service->home, or_default(environment_find(request->environment, "HOME"), "/")),
                 .path = spawner->path,
                 .path_size_bytes = sizeof(spawner->path),
         };
+        SpawnStep step;
         pid_t pid;
         int r;
 
@@ -231,10 +295,10 @@ int spawn_process(Spawner *spawner, const SpawnRequest *request, pid_t *ret_pid,
                 return -EINVAL;
         spawner->report->reached = SPAWN_STEP_NONE;
         spawner->report->error = 0;
-        pid = clone_child(spawner, &child, &pidfd);
+        pid = clone_with_slots(spawner, &child, &pidfd, &step);
         if (pid < 0) {
                 *request->pid_word = 0;
-                *reterr = (SpawnFailure) { .step = SPAWN_STEP_CLONE, .error = -pid };
+                *reterr = (SpawnFailure) { .step = step, .error = -pid };
                 return SPAWN_FAILED;
         }
         if (pidfd < 0)

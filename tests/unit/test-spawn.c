@@ -405,6 +405,27 @@ static void test_the_step_that_failed_is_named(void **state) {
         run(body_failures);
 }
 
+/* The child begins with our table of descriptors: nothing that it does to its own may be seen in ours. */
+static void body_many_descriptors(void *userdata) {
+        char *missing[] = { (char *) "/proc/nonexistent/program", NULL };
+        Trial *trial = trial_new();
+
+        for (int fd = 300; fd < 600; fd++)
+                check(dup3(trial->pipe[0], fd, fd % 2 == 0 ? O_CLOEXEC : 0) == fd);
+        trial->command.argv = missing;
+        expect_failure(trial, SPAWN_STEP_EXEC, ENOENT);
+        trial->command.argv = default_argv;
+        trial_run(trial); /* reads to the end: no writer has stayed behind */
+        check(count_lines(trial, "fd") == 3);
+        for (int fd = 300; fd < 600; fd++)
+                check(fcntl(fd, F_GETFD) == (fd % 2 == 0 ? FD_CLOEXEC : 0));
+        trial_free(trial);
+}
+
+static void test_the_core_keeps_its_descriptors(void **state) {
+        run(body_many_descriptors);
+}
+
 static void body_denied_in_path(void *userdata) {
         Trial *trial = trial_new();
         char directory[] = "/tmp/test-spawn-dir-XXXXXX", path[128], search[256];
@@ -692,6 +713,7 @@ int main(void) {
                 cmocka_unit_test(test_child_has_session_pid_and_three_descriptors),
                 cmocka_unit_test(test_signals_are_at_their_defaults),
                 cmocka_unit_test(test_descriptors_are_moved_past_each_other),
+                cmocka_unit_test(test_the_core_keeps_its_descriptors),
                 cmocka_unit_test(test_a_core_without_standard_descriptors_gives_them),
                 cmocka_unit_test(test_a_limit_above_the_hard_one_is_cut),
                 cmocka_unit_test(test_the_pid_is_written_before_the_child_runs),
