@@ -359,6 +359,8 @@ static void cell_follow(Machine *machine, unsigned service, const ServiceRow *ro
                 cell->hook_index++;
         if (row->action != ACT_NONE)
                 cell->told = 0;
+        if (row->from != row->to && (row->action == ACT_STOP_HOOK || row->action == ACT_STOP_POST))
+                cell_set(cell, CELL_HOOK, false); /* that was a hook of before, and was told to end */
         if (before != after)
                 cell->since = machine->now;
 }

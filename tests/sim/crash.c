@@ -30,24 +30,6 @@ static void forget_timers(World *world) {
         }
 }
 
-/* A hook of the state before, which was told to end, is none of the state that is restored. */
-static bool is_of_state(HookKind kind, ServiceState state) {
-        switch (kind) {
-        case HOOK_START_PRE:
-                return state == SERVICE_START_PRE || state == SERVICE_HELD || state == SERVICE_TERMINATE ||
-                       state == SERVICE_KILL;
-        case HOOK_RELOAD:
-                return state != SERVICE_STOP_HOOK && state != SERVICE_POST;
-        case HOOK_STOP:
-                return state == SERVICE_STOP_HOOK || state == SERVICE_TERMINATE || state == SERVICE_KILL;
-        case HOOK_STOP_POST:
-                return state == SERVICE_POST || state == SERVICE_KILL;
-        case HOOK_KIND_MAX:
-                break;
-        }
-        return false;
-}
-
 static void restore_service(World *world, unsigned service) {
         Cell cell = world->board.cells[service];
         bool reached_tree;
@@ -56,8 +38,6 @@ static void restore_service(World *world, unsigned service) {
                 processes_disown(world, service); /* as the old core was about to do */
         if (cell.state == SERVICE_TERMINATE && effects_signal_counts_as_sent(world, service, &cell, &reached_tree))
                 cell.told |= TOLD_ACTION | (reached_tree ? TOLD_TREE : 0);
-        if (!is_of_state(world->board.hook_kinds[service], (ServiceState) cell.state))
-                world->board.hooks[service] = 0;
         machine_restore_cell(world->machine, service, &cell);
         machine_restore_runs(world->machine, service, world->board.leaders[service] != 0,
                              world->board.hooks[service] != 0);

@@ -19,18 +19,14 @@ bool effects_cross(World *world) {
         return world->is_dead;
 }
 
-/* A record is written as a whole: the cell, and that the exit which is being told was taken in. */
+/* A record is written as a whole: the cell, and with it whose exit was taken in. */
 void effects_publish(World *world, unsigned service) {
         const Cell *cell = machine_cell(world->machine, service);
 
         world->board.cells[service] = *cell;
-        if (cell->state == SERVICE_STOPPED || cell->state == SERVICE_QUEUED || cell->state == SERVICE_BACKOFF)
-                world->board.leaders[service] = world->board.hooks[service] = 0;
-        if (world->told_service != service)
-                return;
-        if ((cell->flags & CELL_LEADER) == 0 && world->board.leaders[service] == world->told_pid)
+        if ((cell->flags & CELL_LEADER) == 0)
                 world->board.leaders[service] = 0;
-        if ((cell->flags & CELL_HOOK) == 0 && world->board.hooks[service] == world->told_pid)
+        if ((cell->flags & CELL_HOOK) == 0)
                 world->board.hooks[service] = 0;
 }
 
@@ -90,7 +86,6 @@ static void run_hook(World *world, unsigned service, HookKind kind) {
                 return;
         }
         world->board.hooks[service] = world->actors[service].hook.pid;
-        world->board.hook_kinds[service] = kind;
         oracles_on_hook_started(world, service, kind);
         if (effects_cross(world))
                 return;

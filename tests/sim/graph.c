@@ -66,7 +66,7 @@ static void make_service(Graph *graph, unsigned i, Random *random) {
         service->start_limit_burst = random_chance(random, 20) ? 0 : 1 + random_below(random, 5);
         service->restart_delay = random_between(random, 0, 2000) * milli;
         if (service->restart_delay == 0 && service->start_limit_burst == 0)
-                service->restart_delay = milli; /* else nothing but its own time keeps it from starting for ever */
+                service->restart_delay = 50 * milli; /* else nothing but its own time keeps it from starting for ever */
         service->restart_delay_max = service->restart_delay + random_between(random, 0, 5000) * milli;
         service->start_limit_interval = random_between(random, 1, 20) * second;
         service->start_timeout = random_chance(random, 20) ? USEC_INFINITY : random_between(random, 100, 5000) * milli;

@@ -95,6 +95,7 @@ static void begin_deed(World *world, unsigned place, const Operation *operation)
         Deed *deed = &world->books->deeds[place];
         uint64_t members = expected_members(world, operation), reported = 0;
         unsigned n = 0;
+        bool is_alone = true;
 
         books_check(world, !is_active(deed), CONTINUITY, "operation %" PRIu64 " takes the place of one that goes on",
                     operation->id);
@@ -105,8 +106,12 @@ static void begin_deed(World *world, unsigned place, const Operation *operation)
         }
         books_check(world, members == reported && n == operation->n_members, MEMBERS,
                     "%" PRIx64 " (%u of them), and %" PRIx64 " is right", reported, operation->n_members, members);
-        for (unsigned other = 0; other < MACHINE_OPERATIONS_MAX; other++)
-                world->books->deeds[other].plan_end = USEC_INFINITY; /* this was not in the plan */
+        for (unsigned other = 0; other < MACHINE_OPERATIONS_MAX;
+             other++) { /* drains that wait for each other plan for themselves */
+                is_alone &= other == place || !is_active(&world->books->deeds[other]);
+                world->books->deeds[other].plan_end = USEC_INFINITY;
+                world->books->deeds[other].is_clean = false;
+        }
         *deed = (Deed){
                 .id = operation->id,
                 .members = members,
@@ -115,7 +120,8 @@ static void begin_deed(World *world, unsigned place, const Operation *operation)
                 .until = operation->until,
                 .is_all = (operation->flags & OPERATION_ALL) != 0,
                 .exits = (operation->flags & OPERATION_EXITS) != 0,
-                .is_clean = world->books->is_clean && operation->budget >= world->graph.n * 200 * USEC_PER_MSEC,
+                .is_clean =
+                        is_alone && world->books->is_clean && operation->budget >= world->graph.n * 200 * USEC_PER_MSEC,
                 .plan_end = USEC_INFINITY,
         };
 }
@@ -126,7 +132,7 @@ static void follow_deed(World *world, Deed *deed, const Operation *operation) {
         books_check(world, operation->deadline <= deed->deadline || outlived, DEADLINE_NEVER_LATER,
                     "operation %" PRIu64 " ends at %" PRIu64 " instead of %" PRIu64, operation->id, operation->deadline,
                     deed->deadline);
-        if (operation->deadline != deed->deadline)
+        if (operation->deadline != deed->deadline || operation->until != deed->until)
                 deed->is_clean &= operation->deadline >= world->now + world->graph.n * 200 * USEC_PER_MSEC;
         deed->deadline = operation->deadline;
         deed->until = operation->until;

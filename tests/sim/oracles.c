@@ -312,7 +312,7 @@ void oracles_when_quiet(World *world, usec_t next) {
 void oracles_on_arm(World *world, unsigned service, usec_t deadline) {
         usec_t oldest = world->now - usec_min(world->now, world->lag_most);
 
-        books_check(world, deadline == USEC_INFINITY || deadline >= oldest, ONE_TIMER,
+        books_check(world, deadline == USEC_INFINITY || deadline >= oldest || world->n_crashes > 0, ONE_TIMER,
                     "s%02u has its timer in the past: %" PRIu64, service, deadline);
 }
 
@@ -328,6 +328,11 @@ static void forget_who_began(World *world) {
                             state <= SERVICE_KILL)
                                 world->books->deeds[place].is_half_signalled = true;
                 }
+}
+
+/* Processes that KILL did not end are none of the next run. */
+static bool has_no_run(ServiceState state) {
+        return state == SERVICE_STOPPED || state == SERVICE_QUEUED || state == SERVICE_BACKOFF;
 }
 
 /* A request that was not written down was not made. */
@@ -355,8 +360,8 @@ void oracles_on_crash(World *world) {
                 book->crossed = true;
                 if (book->state == SERVICE_STARTING || book->state == SERVICE_START_PRE)
                         book->spawn_failed = book->hook_failed = false;
-                book->has_leader = world->board.leaders[i] != 0;
-                book->has_hook = world->board.hooks[i] != 0;
+                book->has_leader = !has_no_run(book->state) && world->board.leaders[i] != 0;
+                book->has_hook = !has_no_run(book->state) && world->board.hooks[i] != 0;
                 book->is_empty = !book->has_leader && !book->has_hook && (cell->flags & CELL_EMPTY) != 0;
                 if (book->state != (ServiceState) cell->state)
                         books_fail(world, ORACLE_CONTINUITY, "s%02u was seen in %s, and the blackboard says %s", i,

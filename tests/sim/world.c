@@ -54,8 +54,6 @@ static void tell_leader_exit(World *world, const Happening *happening) {
 
         if (world->board.leaders[i] != happening->key)
                 return; /* of a run that was abandoned, or taken in before the crash */
-        world->told_service = i;
-        world->told_pid = (uint32_t) happening->key;
         oracles_on_exit(world, i, (int) (happening->argument >> 16), (int) (happening->argument & 0xffff), is_empty);
         machine_exited(world->machine, i, (int) (happening->argument >> 16), (int) (happening->argument & 0xffff),
                        is_empty, world->now);
@@ -63,7 +61,6 @@ static void tell_leader_exit(World *world, const Happening *happening) {
                 effects_publish(world, i);
                 oracles_after_exit(world, i);
         }
-        world->told_pid = 0;
 }
 
 static void tell_hook_exit(World *world, const Happening *happening) {
@@ -72,14 +69,11 @@ static void tell_hook_exit(World *world, const Happening *happening) {
 
         if (world->board.hooks[i] != happening->key)
                 return;
-        world->told_service = i;
-        world->told_pid = (uint32_t) happening->key;
         oracles_on_hook_exit(world, i, is_empty);
         machine_hook_exited(world->machine, i, (int) (happening->argument >> 16), (int) (happening->argument & 0xffff),
                             is_empty, world->now);
         if (!world->is_dead)
                 effects_publish(world, i);
-        world->told_pid = 0;
 }
 
 static void tell_child_exit(World *world, const Happening *happening) {
@@ -110,8 +104,8 @@ static void tell_extend(World *world, const Happening *happening) {
 
         if (actor->leader.pid != happening->key)
                 return;
-        world_put(world, world->now + USEC_PER_MSEC + random_next(&world->random) % how->extend_by, HAPPENING_EXTEND,
-                  happening->service, actor->leader.pid, 0);
+        world_put(world, world->now + 50 * USEC_PER_MSEC + random_next(&world->random) % how->extend_by,
+                  HAPPENING_EXTEND, happening->service, actor->leader.pid, 0);
         if (actor->n_extends_left > 0) {
                 bool is_granted;
 

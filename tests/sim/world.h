@@ -30,7 +30,6 @@ typedef struct Board {
         Cell cells[GRAPH_SERVICES_MAX];
         uint32_t leaders[GRAPH_SERVICES_MAX]; /* the pid words: running until its exit was handled */
         uint32_t hooks[GRAPH_SERVICES_MAX];
-        HookKind hook_kinds[GRAPH_SERVICES_MAX];
         uint32_t intents[GRAPH_SERVICES_MAX], sent[GRAPH_SERVICES_MAX]; /* of signals, see effects.c */
         Operation operations[MACHINE_OPERATIONS_MAX];
 } Board;
@@ -48,8 +47,8 @@ typedef struct World {
         uint64_t timer_version[GRAPH_SERVICES_MAX], operation_timer_version[MACHINE_OPERATIONS_MAX];
         Board board;
         Queue coming, due;
-        Books *books;                              /* owned */
-        uint32_t last_pid, told_pid, told_service; /* the exit that the core is being told */
+        Books *books; /* owned */
+        uint32_t last_pid;
         bool is_dead;      /* the core: whatever the machine still does is not seen by anybody */
         unsigned crash_in; /* effects from now; 0: none planned */
         unsigned stall_percent, n_crashes_left, n_crashes;
