@@ -171,6 +171,8 @@ static void kill_members(Machine *machine, unsigned place) {
                         continue;
                 if (operation->deadline < cell->scope)
                         cell->scope = operation->deadline;
+                if (cell->state == SERVICE_KILL) /* in another drain, which has more time */
+                        machine_time_shorten(machine, machine->order->stop_order[at]);
                 machine_post(machine, machine->order->stop_order[at], EV_KILL);
         }
 }

@@ -325,6 +325,7 @@ void oracles_after_drain(World *world, const DrainRequest *request, int r, uint6
 void oracles_before_resume(World *world, uint64_t id) {
         oracles_before_request(world);
         world->books->told_before = 0;
+        world->books->failed_now = 0; /* those that need it may be taken back */
         for (unsigned i = 0; i < world->graph.n; i++)
                 if (world->books->services[i].was_told)
                         world->books->told_before |= bit(i);
