@@ -47,11 +47,11 @@ TreeNode *tree_nodes_add(TreeNodes *nodes, const TreeNode *node) {
 
 /* Room for everybody that n roots may bring, before they do. */
 static int reserve_for(Tree *tree, unsigned n_roots) {
-        unsigned n = NODES_MIN + 4 * n_roots;
+        unsigned n = NODES_MIN + 4 * n_roots, n_sessions = tree->sessions.n > n_roots ? tree->sessions.n : n_roots;
         int r;
 
         if ((r = pid_table_reserve(&tree->roots, n_roots + 8)) < 0 ||
-            (r = pid_table_reserve(&tree->sessions, tree->sessions.n + n_roots + 64)) < 0 ||
+            (r = pid_table_reserve(&tree->sessions, n_sessions + 64)) < 0 ||
             (r = pid_table_reserve(&tree->known, n)) < 0 || (r = pid_table_reserve(&tree->seen, n)) < 0 ||
             (r = pid_table_reserve(&tree->killed, n)) < 0 || (r = tree_nodes_reserve(&tree->nodes, n)) < 0 ||
             (r = tree_nodes_reserve(&tree->strangers, n)) < 0)
