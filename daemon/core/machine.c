@@ -109,7 +109,8 @@ static bool may_start(const Machine *machine, unsigned service) {
                 case SERVICE_RELOADING:
                         break;
                 case SERVICE_STOPPED:
-                        if (!cell_has(cell, CELL_READY) && is_needed(machine, service, needed))
+                        if (cell_has(cell, CELL_STARTS_AFTER)
+                            || (!cell_has(cell, CELL_READY) && is_needed(machine, service, needed)))
                                 return false;
                         break;
                 case SERVICE_QUEUED:
@@ -308,7 +309,7 @@ static void settle_result(Machine *machine, unsigned service, const ServiceRow *
                 cell->result = RESULT_UNKILLABLE;
         else if (cell_has(cell, CELL_WAS_KILLED))
                 cell->result = RESULT_KILLED;
-        if (row->from == SERVICE_QUEUED && !machine_active_of(machine, service) && row->on == EV_GATE)
+        if (row->from == SERVICE_QUEUED && dependency_failed(machine, service))
                 cell->result = RESULT_DEPENDENCY;
         if (cell->result >= RESULT_TIMEOUT)
                 cell_set(cell, CELL_FAILED, true);

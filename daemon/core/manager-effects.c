@@ -101,7 +101,7 @@ static void on_operation(void *userdata, const Operation *operation, usec_t now)
                 records_operation(manager, operation, now);
         if (is_news && operation->state == OPERATION_QUIESCING)
                 timer_arm(manager->loop, &manager->slow_timer,
-                          usec_add(now, operation->budget / 100 * manager->model->warn_stop_after_percent));
+                          usec_add(operation->requested, operation->budget / 100 * manager->model->warn_stop_after_percent));
         publish_operation(manager, operation);
         loop_post(manager->finish_work);
 }

@@ -125,6 +125,10 @@ static void say_operation(Manager *manager, const Operation *operation, usec_t n
                 return; /* what it was to stop had ended before */
         switch ((OperationState) operation->state) {
         case OPERATION_QUIESCING:
+                if (operation->n_asked > 1) { /* it was holding */
+                        (void) snprintf(text, sizeof(text), "Drain %s: goes on after %s of %s", id, used, had);
+                        break;
+                }
                 message_id = MSG_DRAIN_BEGAN;
                 (void) snprintf(text, sizeof(text), "Drain %s: of %s (%u), %s, because of %s", id, what, operation->n_members, had,
                                 cause_format(cause, sizeof(cause), &operation->cause));

@@ -202,6 +202,14 @@ static void end_hook(Service *service) {
                 drop(send_to(service->hook_fd, SIGKILL));
 }
 
+/* ExecReload= that still runs when ExecStop= is to: its end is no news of the new one's. */
+static void replace_hook(Service *service) {
+        if (service->hook_fd < 0)
+                return;
+        drop(send_to(service->hook_fd, SIGKILL)); /* -ESRCH: it has just ended */
+        service_forget_process(service, true);
+}
+
 /* A signal is sent at most once: the intent is on the blackboard before it, the fact after it. A new core that finds
  * one without the other takes it as sent. */
 static void send_rung(Service *service, bool to_tree, usec_t now) {
@@ -249,6 +257,8 @@ static void abandon(Service *service) {
                    (const LogField[]) { { "MESSAGE_ID", MSG_SERVICE_UNKILLABLE }, { "DRAIND_SERVICE", name }, { NULL, NULL } },
                    __FILE__, __LINE__, "%s: does not end after SIGKILL; going on without it.", name);
         remove_drain_file(service);
+        service_forget_process(service, false); /* whenever it ends, that is no end of a later run */
+        service_forget_process(service, true);
 }
 
 static void clear_away(Service *service) {
@@ -263,24 +273,23 @@ static void clear_away(Service *service) {
         service->status_text = NULL;
 }
 
-#define CHORES_MAX 8 /* in one go: an end or a request that comes meanwhile is not kept waiting */
-
+/* One at a time: an end or a request that comes meanwhile is not kept waiting. */
 static void do_chores(void *userdata) {
         Manager *manager = userdata;
-        unsigned n_done = 0;
 
-        for (unsigned n = 0; n < manager->n_services && n_done < CHORES_MAX; n++) {
+        for (unsigned n = 0; n < manager->n_services; n++) {
                 Service *service = manager->services[manager->next_chore++ % manager->n_services];
 
-                n_done += service->needs_telling || service->needs_clearing;
+                if (!service->needs_telling && !service->needs_clearing)
+                        continue;
                 if (service->needs_clearing)
                         clear_away(service);
                 if (service->needs_telling)
                         tell(service);
                 service->needs_telling = false;
-        }
-        if (n_done == CHORES_MAX)
                 loop_post(manager->chores_work);
+                return;
+        }
 }
 
 int chores_init(Manager *manager) {
@@ -327,6 +336,7 @@ void service_perform(Service *service, ServiceAction action, usec_t now) {
                 service_run_hook(service, &config->reload, now);
                 break;
         case ACT_STOP_HOOK:
+                replace_hook(service);
                 write_drain_file(service, now);
                 service_run_hook(service, &config->stop, now);
                 break;

@@ -315,6 +315,16 @@ static void say(const char *text) {
         (void) dprintf(STDOUT_FILENO, "%s\n", line);
 }
 
+static void play_step(const char *step);
+
+/* "N:STEP" */
+static void repeat(const char *value) {
+        const char *step = strchr(value, ':');
+
+        for (long i = atol(value); step && i > 0; i--)
+                play_step(step + 1);
+}
+
 static void play_step(const char *step) {
         const char *colon = strchr(step, ':'), *value = colon ? colon + 1 : "";
         size_t n = colon ? (size_t) (colon - step) : strlen(step);
@@ -349,6 +359,8 @@ static void play_step(const char *step) {
                 flood(atol(value));
         else if (IS("stop"))
                 (void) raise(SIGSTOP);
+        else if (IS("repeat"))
+                repeat(value);
         else if (IS("alive"))
                 stamp_alive(value);
         else if (IS("block"))

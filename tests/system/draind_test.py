@@ -376,8 +376,9 @@ def make_bin(folder, programs):
     folder.mkdir()
     for name in ("draind", "draind-core", "draind-config"):
         shutil.copy(programs[name], folder / name)
+    # Where other users can execute it.
     shutil.copy(programs["actor"], folder / "actor")
-    programs["actor"] = str(folder / "actor")
+    programs["actor-source"], programs["actor"] = programs["actor"], str(folder / "actor")
 
 
 def become_subreaper():
