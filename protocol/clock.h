@@ -3,6 +3,7 @@
 /* Time: microseconds on CLOCK_BOOTTIME for deadlines, and the text of durations.
  * Nothing here knows the time of day. */
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,11 @@ static inline usec_t usec_left(usec_t deadline, usec_t now) {
         if (deadline == USEC_INFINITY)
                 return USEC_INFINITY;
         return deadline > now ? deadline - now : 0;
+}
+
+/* The same as poll(2) has it: never early, and at most 24 days. */
+static inline int usec_to_poll(usec_t left) {
+        return left == 0 ? 0 : left / USEC_PER_MSEC < INT_MAX ? (int) (left / USEC_PER_MSEC) + 1 : INT_MAX;
 }
 
 static inline usec_t usec_min(usec_t a, usec_t b) {

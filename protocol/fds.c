@@ -128,7 +128,7 @@ unsigned inherited_fds_take(InheritedFd *array, unsigned max) {
         return n;
 }
 
-static int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_length) {
+int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_length) {
         size_t length = strlen(path);
         struct sockaddr_un address = { .sun_family = AF_UNIX };
 

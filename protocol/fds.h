@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h> /* socklen_t, by value */
 
 #include "base.h"
+
+struct sockaddr_un;
 
 #define FD_NAME_MAX      255u /* bytes, as systemd has it */
 #define FDS_FIRST        3    /* SD_LISTEN_FDS_START */
@@ -39,6 +42,8 @@ unsigned inherited_fds_count(void);
  * array has no room are closed. Returns how many entries were filled. */
 unsigned inherited_fds_take(InheritedFd *array, unsigned max);
 
+/* The address that NOTIFY_SOCKET= names: absolute, or '@' and an abstract name. 0 or -EINVAL. */
+must_check int notify_address(const char *path, struct sockaddr_un *ret, socklen_t *ret_length);
 /* Sends one datagram as sd_notify(3) does, without ever waiting. socket_path: absolute, or '@' and an abstract
  * name; NULL or "" sends nothing and succeeds. fds are borrowed.
  * 0, -EAGAIN (the receiver's queue is full), -EINVAL, or another -errno. */

@@ -188,7 +188,7 @@ void log_finish(unsigned patience_msec) {
                 if (log_state.n_pending == 0 || log_state.n_pending == before || left == 0)
                         break; /* done, or ready and yet it takes nothing: a full disk */
                 before = log_state.n_pending;
-                if (poll(&ready, 1, (int) usec_min(left / USEC_PER_MSEC + 1, INT_MAX)) <= 0)
+                if (poll(&ready, 1, usec_to_poll(left)) <= 0)
                         break;
         }
         errno = saved;

@@ -1,7 +1,5 @@
 #include "ring.h"
 
-#include <string.h>
-
 /* The numbers head and tail only grow; a place is a number modulo the capacity, which is our constant and
  * never the one in shared memory: whatever a crashed or confused core left there, no access leaves the array. */
 
@@ -10,7 +8,7 @@ static RingRecord *place(Ring *ring, uint64_t number) {
 }
 
 void ring_init(Ring *ring) {
-        memset(ring, 0, ring_size_bytes());
+        *ring = (Ring) { .generation = 0 };
         ring->version = RING_VERSION;
         ring->capacity = RING_CAPACITY;
         ring->deadline_usec = UINT64_MAX;
@@ -33,6 +31,10 @@ bool ring_is_valid(const Ring *ring, size_t size_bytes) {
 static bool has_room(const Ring *ring, uint64_t head) {
         /* A tail that is ahead of the head makes a huge difference: full, and nothing is overwritten. */
         return head - __atomic_load_n(&ring->tail, __ATOMIC_SEQ_CST) < RING_CAPACITY;
+}
+
+bool ring_has_room(const Ring *ring) {
+        return has_room(ring, __atomic_load_n(&ring->head, __ATOMIC_RELAXED));
 }
 
 bool ring_put(Ring *ring, const RingRecord *record) {

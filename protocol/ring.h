@@ -32,7 +32,7 @@ typedef struct Ring {
         uint64_t deadline_usec; /* core: the absolute end of that drain, UINT64_MAX while there is none */
         uint64_t grace_usec;    /* core: what a drain would get if it began now */
         uint64_t ping;          /* keeper: counts up, then wakes the core, when it wants a sign of life */
-        uint64_t pong;          /* core: the last ping it saw from within its loop */
+        uint64_t pong;          /* core: the last ping it saw from within its loop, so when it has taken over */
         RingRecord records[];
 } Ring;
 
@@ -40,10 +40,12 @@ static inline size_t ring_size_bytes(void) {
         return sizeof(Ring) + (size_t) RING_CAPACITY * sizeof(RingRecord);
 }
 
-/* Keeper: prepares fresh memory of ring_size_bytes(). */
+/* Keeper: prepares fresh memory of ring_size_bytes(); touches the first page alone. */
 void ring_init(Ring *ring);
 /* Core: whether this memory is a ring that this version can read. */
 bool ring_is_valid(const Ring *ring, size_t size_bytes);
+/* Keeper: whether the next record fits. */
+bool ring_has_room(const Ring *ring);
 /* Keeper: appends; false when the ring is full (nothing is written, starved is set). */
 must_check bool ring_put(Ring *ring, const RingRecord *record);
 /* Core: copies the oldest unread record and frees its place; false when there is none.

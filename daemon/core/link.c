@@ -43,19 +43,18 @@ must_check static int map_ring(Link *link) {
 /* Its queue holds ten datagrams where nobody has raised the limit: storing waits for room, telling does not. */
 must_check static int connect_keeper(const char *text, int *ret_fd) {
         struct timeval patience = { .tv_sec = STORE_WAIT_SEC };
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        struct sockaddr_un address;
         cleanup(fd_closep) int fd = -EBADF;
-        size_t length = strlen(text);
+        socklen_t length;
+        int r;
 
-        if (length == 0 || length >= sizeof(address.sun_path))
-                return -EINVAL;
-        memcpy(address.sun_path, text, length);
-        if (text[0] == '@')
-                address.sun_path[0] = '\0';
+        r = notify_address(text, &address, &length);
+        if (r < 0)
+                return r;
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return -errno;
-        if (connect(fd, (struct sockaddr *) &address, (socklen_t) (offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+        if (connect(fd, (struct sockaddr *) &address, length) < 0)
                 return -errno;
         if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
                 return -errno;

@@ -5,8 +5,12 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* Breadth first from ourselves through /proc/PID/task/TID/children, so that no process is looked at but ours.
- * Kernels without that file are searched through the parents of all processes instead. No opendir(): it allocates. */
+/* Everybody is read from /proc with the parent that it has, then those are kept whose parents lead to us. Not with
+ * opendir(), which allocates. */
+
+#define PROCESSES_MAX 262144u
+#define PIDS_MAX      4194305u /* PID_MAX_LIMIT, which no kernel exceeds */
+#define TOLD_MAX      20u
 
 typedef struct DirectoryEntry {
         uint64_t inode;
@@ -16,140 +20,98 @@ typedef struct DirectoryEntry {
         char name[];
 } DirectoryEntry;
 
-static pid_t descendants_pids[DESCENDANTS_MAX], descendants_parents[DESCENDANTS_MAX];
-static unsigned descendants_n;
+static struct Process {
+        pid_t pid, parent;
+} processes[PROCESSES_MAX]; /* descendants first */
+static unsigned n_processes, n_descendants;
+static bool is_ours[PIDS_MAX];
+static char stat_text[512]; /* of whom was looked at last: "17 (name) S 1 " */
 
-static void descendants_add(pid_t pid, pid_t parent) {
-        if (descendants_n == DESCENDANTS_MAX)
-                return; /* whoever sends KILL comes again until nobody is left */
-        descendants_parents[descendants_n] = parent;
-        descendants_pids[descendants_n++] = pid;
-}
-
-static pid_t descendants_number(const char *text) {
-        pid_t n = 0;
-
-        for (; *text >= '0' && *text <= '9' && n < 1 << 24; text++)
-                n = n * 10 + (*text - '0');
-        return *text == '\0' ? n : 0;
-}
-
-/* Calls found for each entry of a directory of /proc that is a number. -errno when it cannot be opened. */
-static int descendants_each(const char *path, pid_t process, void (*found)(pid_t number, pid_t process)) {
-        cleanup(fd_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        _Alignas(DirectoryEntry) char buffer[4096];
-        long n;
-
-        if (fd < 0)
-                return -errno;
-        while ((n = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0) {
-                for (long at = 0; at < n;) {
-                        const DirectoryEntry *entry = (const DirectoryEntry *) (buffer + at);
-                        pid_t number = descendants_number(entry->name);
-
-                        if (number > 0)
-                                found(number, process);
-                        at += entry->length;
-                }
-        }
-        return 0;
-}
-
-static int descendants_open_children(pid_t process, pid_t thread) {
-        char path[64];
-
-        (void) snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int) process, (int) thread);
-        return open(path, O_RDONLY | O_CLOEXEC);
-}
-
-static void descendants_of_thread(pid_t thread, pid_t process) {
-        cleanup(fd_closep) int fd = descendants_open_children(process, thread);
-        char buffer[4096];
-        pid_t pid = 0;
-        ssize_t n;
-
-        while (fd >= 0 && (n = read(fd, buffer, sizeof(buffer))) > 0) {
-                for (ssize_t i = 0; i < n; i++) { /* each number is followed by a blank */
-                        if (buffer[i] >= '0' && buffer[i] <= '9') {
-                                pid = pid * 10 + (buffer[i] - '0');
-                        } else if (pid > 0) {
-                                descendants_add(pid, process);
-                                pid = 0;
-                        }
-                }
-        }
-}
-
-/* The parent of a process, 0 when it is gone. */
+/* 0 when it is gone. */
 static pid_t descendants_parent(pid_t pid) {
-        char path[32], text[512];
+        char path[32];
         cleanup(fd_closep) int fd = -EBADF;
         const char *end;
         ssize_t n;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
         fd = open(path, O_RDONLY | O_CLOEXEC);
-        n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-        text[n > 0 ? n : 0] = '\0';
-        end = strrchr(text, ')'); /* the name in front may contain anything; ") S 17 " follows */
+        n = fd < 0 ? -1 : read(fd, stat_text, sizeof(stat_text) - 1);
+        stat_text[n > 0 ? n : 0] = '\0';
+        end = strrchr(stat_text, ')'); /* the name in front may contain anything */
         return end && strlen(end) > 4 ? (pid_t) strtol(end + 4, NULL, 10) : 0;
 }
 
-static void descendants_by_parent(pid_t pid, pid_t wanted) {
-        if (descendants_parent(pid) == wanted)
-                descendants_add(pid, wanted);
+static void descendants_add(pid_t pid) {
+        pid_t parent = pid > 0 ? descendants_parent(pid) : 0;
+
+        /* Whoever sends KILL comes again until nobody is left, so those without a place have their turn later. */
+        if (parent > 0 && n_processes < PROCESSES_MAX)
+                processes[n_processes++] = (struct Process) { pid, parent };
+}
+
+static void descendants_read(void) {
+        cleanup(fd_closep) int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _Alignas(DirectoryEntry) char buffer[4096];
+        const DirectoryEntry *entry;
+        long n;
+
+        n_processes = 0;
+        while (fd >= 0 && (n = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0)
+                for (long at = 0; at < n; at += entry->length) {
+                        entry = (const DirectoryEntry *) (buffer + at);
+                        descendants_add((pid_t) strtol(entry->name, NULL, 10));
+                }
 }
 
 static void descendants_collect(void) {
-        pid_t self = getpid();
-        cleanup(fd_closep) int fd = descendants_open_children(self, self);
-        bool has_children_files = fd >= 0;
-        char path[32];
+        unsigned n_before;
 
-        descendants_n = 0;
-        fd = fd_close(fd);
-        for (unsigned i = 0; i <= descendants_n; i++) {
-                pid_t process = i == 0 ? self : descendants_pids[i - 1];
+        descendants_read();
+        memset(is_ours, 0, sizeof(is_ours));
+        is_ours[getpid()] = true;
+        n_descendants = 0;
+        do { /* children mostly follow their parents, so few rounds are needed */
+                n_before = n_descendants;
+                for (unsigned i = n_descendants; i < n_processes; i++) {
+                        struct Process process = processes[i];
 
-                (void) snprintf(path, sizeof(path), "/proc/%d/task", (int) process);
-                /* A process that is gone meanwhile has handed its children to us. */
-                if (has_children_files)
-                        (void) descendants_each(path, process, descendants_of_thread);
-                else
-                        (void) descendants_each("/proc", process, descendants_by_parent);
-        }
+                        if (!is_ours[process.parent])
+                                continue;
+                        is_ours[process.pid] = true;
+                        processes[i] = processes[n_descendants];
+                        processes[n_descendants++] = process;
+                }
+        } while (n_descendants > n_before);
 }
 
 /* A child of ours keeps its pid until we reap it. The pid of any other may be somebody else's by now, so it
  * is held first and looked at again. */
-static void descendants_send(pid_t pid, pid_t parent, int signal) {
+static void descendants_send(const struct Process *process, int signal) {
         cleanup(fd_closep) int pidfd = -EBADF;
-        pid_t self = getpid(), now;
+        pid_t self = getpid(), parent;
 
-        if (parent == self) {
-                (void) kill(pid, signal);
+        if (process->parent == self) {
+                (void) kill(process->pid, signal);
                 return;
         }
-        pidfd = (int) syscall(SYS_pidfd_open, pid, 0);
-        now = descendants_parent(pid);
-        if (now <= 0 || (now != parent && now != self))
-                return;
-        if (pidfd >= 0)
+        pidfd = (int) syscall(SYS_pidfd_open, process->pid, 0);
+        parent = descendants_parent(process->pid);
+        if (pidfd >= 0 && (parent == process->parent || parent == self))
                 (void) syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
-        else if (errno == ENOSYS || errno == EMFILE)
-                (void) kill(pid, signal);
 }
 
-unsigned descendants_signal(int signal) {
+void descendants_signal(int signal) {
         descendants_collect();
-        for (unsigned i = 0; i < descendants_n; i++)
-                descendants_send(descendants_pids[i], descendants_parents[i], signal);
-        if (signal == SIGTERM)
-                for (unsigned i = 0; i < descendants_n; i++)
-                        descendants_send(descendants_pids[i], descendants_parents[i], SIGCONT);
-        return descendants_n;
+        for (unsigned i = 0; i < n_descendants; i++)
+                descendants_send(&processes[i], signal);
+        for (unsigned i = 0; signal == SIGTERM && i < n_descendants; i++)
+                descendants_send(&processes[i], SIGCONT);
 }
 
-pid_t descendants_get(unsigned index) {
-        return descendants_pids[index];
+void descendants_tell(void) {
+        for (unsigned i = 0; i < n_descendants && i < TOLD_MAX; i++)
+                if (descendants_parent(processes[i].pid) > 0)
+                        say(LOG_ERR, "Process %.*s) cannot be killed, leaving it behind.",
+                            (int) (strrchr(stat_text, ')') - stat_text), stat_text);
 }

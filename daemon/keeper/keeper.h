@@ -23,6 +23,8 @@
 #define KEEPER_SIGNALS_KEPT  3u /* of one kind while the ring is full: three TERM are three steps */
 #define KEEPER_RESTART_USEC  (2 * USEC_PER_SEC)
 
+#define say(level, ...) log_message(level, __VA_ARGS__)
+
 /* Signals of one kind that wait for room in the ring. */
 typedef struct KeeperSignal {
         unsigned n_pending;
@@ -37,8 +39,8 @@ typedef struct KeeperWatch {
         usec_t pong_deadline;   /* from then on an unanswered ping means a dead core */
         usec_t overdue;         /* 0, or: the drain's deadline is over, and the core has until then to answer */
         usec_t settled;         /* the drain's deadline that the core has answered for already */
-        usec_t upstream;        /* the next WATCHDOG=1 for systemd */
-        usec_t upstream_period; /* USEC_INFINITY: it wants none */
+        usec_t upstream;        /* the next WATCHDOG=1 for systemd; USEC_INFINITY: it wants none */
+        usec_t upstream_period;
 } KeeperWatch;
 
 typedef struct Keeper {
@@ -52,7 +54,8 @@ typedef struct Keeper {
         socklen_t upstream_size;
 
         pid_t core;            /* 0: none */
-        bool has_core_exited;  /* it is a zombie, and core_exit waits to be handled */
+        bool has_core_exited;  /* core_exit waits to be handled */
+        bool is_core_reaped;   /* it was no zombie any more when its end was seen */
         siginfo_t core_exit;
         usec_t respawn;        /* start a core then; USEC_INFINITY: not wanted */
         usec_t restart;        /* SIGUSR2: kill the core then; USEC_INFINITY: not asked for */
@@ -72,16 +75,12 @@ typedef struct Keeper {
 /* Records and reaps the dead, a bounded batch; sets must_reap when there is more. The end of the core is
  * noted in has_core_exited instead. */
 void reap_children(Keeper *k);
-/* Reaps one zombie of ours. */
-void reap_one(pid_t pid);
 /* Reaps everyone who is dead without telling anybody; false when no child is left at all. */
 bool reap_silently(void);
 /* Reads the signalfd and tells the core. */
 void reap_signals(Keeper *k, usec_t now);
 /* Tries again what a full ring held back. */
 void reap_retry(Keeper *k);
-/* Wakes the core. */
-void reap_kick(Keeper *k);
 
 /* respawn.c: the life of the core. */
 
@@ -95,7 +94,7 @@ void respawn_on_exit(Keeper *k, usec_t now);
 /* place.c: fds in the order that a started program expects. */
 
 #define PLACE_MAX (STORE_MAX + 512u)
-/* In a child before exec: moves sources[i] to FDS_FIRST + i, without CLOEXEC. Changes sources. 0 or -errno. */
+/* In a child before exec: moves sources[i], all different, to FDS_FIRST + i, without CLOEXEC. Changes sources. 0 or -errno. */
 must_check int place_fds(int *sources, unsigned n);
 
 /* watch.c: whether the core is alive. */
@@ -104,12 +103,10 @@ must_check int place_fds(int *sources, unsigned n);
 void watch_init(Keeper *k);
 /* A new core was started. */
 void watch_on_spawn(Keeper *k, usec_t now);
-/* Whatever is due by now: pings, the end of patience, a core to be started. */
-void watch_tick(Keeper *k, usec_t now);
-/* When watch_tick() has to be called next. */
-usec_t watch_next(const Keeper *k, usec_t now);
-/* Tells systemd that we live, when it is time. */
-void watch_upstream(Keeper *k, usec_t now);
+/* Whatever is due by now: pings, the end of patience, a core to be started. Returns when it has to be called next. */
+usec_t watch_tick(Keeper *k, usec_t now);
+/* Tells systemd that we live, when it is time, which is returned. */
+usec_t watch_upstream(Keeper *k, usec_t now);
 
 /* last-rites.c: the end of all that is left. */
 
@@ -120,22 +117,8 @@ void last_rites_sweep(Keeper *k);
 
 /* descendants.c: everybody who descends from a process. */
 
-#define DESCENDANTS_MAX 65536u
-
-/* Sends the signal to every descendant of ours, however deep (and CONT after TERM, for those who are stopped).
- * Returns how many there are; never touches a process that is not one of them. */
-unsigned descendants_signal(int signal);
-/* The pid in that place of the last descendants_signal(). */
-pid_t descendants_get(unsigned index);
-
-/* say.c: what the keeper tells people and systemd. */
-
-#define say(level, ...) log_message(level, __VA_ARGS__)
-void say_help(void);
-void say_version(void);
-/* "was killed by signal 9", "exited with status 1". Returns buf. */
-char *say_death(char *buf, size_t size, const siginfo_t *si);
-/* Finds systemd's socket in NOTIFY_SOCKET=; no socket is fine. */
-void say_upstream_open(Keeper *k, const char *address);
-/* One datagram to systemd; dropped when it would block. */
-void say_upstream(Keeper *k, const char *text, size_t length);
+/* Sends the signal to every descendant of ours, however deep (and CONT after TERM, for those who are stopped);
+ * never touches a process that is not one of them. */
+void descendants_signal(int signal);
+/* Names those who were found last and are still there. */
+void descendants_tell(void);

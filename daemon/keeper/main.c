@@ -7,24 +7,40 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <time.h>
 
 #include "../../protocol/fds.h"
+#include "config.h"
 #include "notify.h"
 
+#define NOTIFY_BATCH 64
+
 static Keeper keeper; /* zeroed memory of its own: the whole state */
+
+static const char main_help[] =
+        "Usage: draind [-c FILE|DIR]\n"
+        "       draind [--grace SPAN] [--stop-signals LADDER] [--withdraw SPAN] [--name NAME] -- COMMAND [ARG ...]\n"
+        "\n"
+        "Runs services, and stops them well.\n"
+        "\n"
+        "  -c FILE|DIR            read this configuration instead of the system's\n"
+        "  --grace SPAN           how long a drain may take in all, such as 30s\n"
+        "  --stop-signals LADDER  signals and their time, such as TERM:8s,INT:2s; KILL always follows\n"
+        "  --withdraw SPAN        how long to keep serving after a drain was asked for\n"
+        "  --name NAME            the name of the one service\n"
+        "  --help, --version      print this, or the version, and exit\n"
+        "\n"
+        "See draind(8), draind.conf(5) and drainctl(1).\n";
 
 /* --help and --version are ours; everything else is checked by draind-config, which knows the rest. */
 static bool main_answers(char **argv) {
         for (char **arg = argv + 1; argv[0] && *arg && strcmp(*arg, "--") != 0; arg++) {
-                if (strcmp(*arg, "--help") == 0 || strcmp(*arg, "-h") == 0) {
-                        say_help();
-                        return true;
-                }
-                if (strcmp(*arg, "--version") == 0) {
-                        say_version();
-                        return true;
-                }
+                bool is_help = strcmp(*arg, "--help") == 0 || strcmp(*arg, "-h") == 0;
+                const char *text = is_help ? main_help : "draind " DRAIND_VERSION "\n";
+
+                if (!is_help && strcmp(*arg, "--version") != 0)
+                        continue;
+                (void) !write(STDOUT_FILENO, text, strlen(text)); /* not stdio, which allocates; a reader who is gone wants nothing */
+                return true;
         }
         return false;
 }
@@ -49,7 +65,7 @@ static void main_open_standard_fds(void) {
         (void) fd_close(fd);
 }
 
-static int main_open_signals(Keeper *k) {
+static int main_open_fds(Keeper *k) {
         const int wanted[] = { SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGRTMIN + 3 };
         sigset_t set;
 
@@ -57,80 +73,71 @@ static int main_open_signals(Keeper *k) {
         for (size_t i = 0; i < n_elements(wanted); i++)
                 (void) sigaddset(&set, wanted[i]);
         k->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-        return k->signal_fd < 0 ? -errno : 0;
-}
-
-static int main_open_ring(Keeper *k) {
+        k->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        k->room_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (k->signal_fd < 0 || k->event_fd < 0 || k->room_fd < 0)
+                return -errno;
         k->ring_fd = memfd_make("draind-ring", ring_size_bytes());
         if (k->ring_fd < 0)
                 return k->ring_fd;
-        k->ring = mmap(NULL, ring_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, k->ring_fd, 0);
+        /* All of its memory is ours from here on, and is mapped where it is used. */
+        if (fallocate(k->ring_fd, 0, 0, (off_t) ring_size_bytes()) < 0)
+                return -errno;
+        k->ring = mmap(NULL, ring_size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, k->ring_fd, 0);
         if (k->ring == MAP_FAILED)
                 return -errno;
         ring_init(k->ring);
-        k->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        k->room_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        return k->event_fd < 0 || k->room_fd < 0 ? -errno : 0;
+        return 0;
 }
 
 static int main_init(Keeper *k, char **argv) {
         uint64_t old_limit;
         int r;
 
-        *k = (Keeper) {
-                .pid = getpid(), .ring_fd = -EBADF, .event_fd = -EBADF, .room_fd = -EBADF, .signal_fd = -EBADF,
-                .notify_fd = -EBADF, .upstream_fd = -EBADF, .respawn = USEC_INFINITY, .restart = USEC_INFINITY,
-        };
+        k->pid = getpid();
+        k->upstream_fd = -EBADF;
+        k->respawn = k->restart = USEC_INFINITY;
         (void) !fd_raise_limit(&old_limit); /* fewer fds are still fds */
         watch_init(k);
-        say_upstream_open(k, getenv("NOTIFY_SOCKET"));
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return -errno;
-        r = main_open_signals(k);
-        if (r < 0)
-                return r;
-        r = main_open_ring(k);
-        if (r < 0)
-                return r;
-        r = notify_open(k);
+        r = main_open_fds(k);
+        if (r == 0)
+                r = notify_open(k);
         return r < 0 ? r : respawn_init(k, argv);
 }
 
-static void main_wait(Keeper *k) {
+static void main_wait(Keeper *k, usec_t until) {
         struct pollfd fds[] = {
                 { .fd = k->signal_fd, .events = POLLIN },
                 { .fd = k->notify_fd, .events = POLLIN },
                 { .fd = k->room_fd, .events = POLLIN },
         };
-        usec_t now = clock_now_usec(), left = k->must_reap ? 0 : usec_left(watch_next(k, now), now);
-        struct timespec timeout = { .tv_sec = (time_t) (left / USEC_PER_SEC),
-                                    .tv_nsec = (long) (left % USEC_PER_SEC) * 1000 };
 
         log_flush();
-        if (ppoll(fds, n_elements(fds), left == USEC_INFINITY ? NULL : &timeout, NULL) <= 0)
-                return;
+        (void) poll(fds, n_elements(fds), k->must_reap ? 0 : usec_to_poll(usec_left(until, clock_now_usec())));
         if (fds[0].revents)
                 reap_signals(k, clock_now_usec());
         if (fds[1].revents)
-                notify_read(k);
-        if (fds[2].revents) {
+                notify_read(k, NOTIFY_BATCH);
+        if (fds[2].revents)
                 (void) eventfd_clear(k->room_fd);
+        if (k->ring->starved) /* whoever made room may have died before it could say so */
                 reap_retry(k);
-        }
 }
 
 static int main_run(Keeper *k) {
+        usec_t next = 0;
+
         respawn_core(k, clock_now_usec());
         while (!k->is_over) {
-                main_wait(k);
-                if (k->ring->starved) /* also when a core died before it could say that there is room */
-                        reap_retry(k);
+                main_wait(k, next);
                 if (k->must_reap)
                         reap_children(k);
                 if (k->has_core_exited)
                         respawn_on_exit(k, clock_now_usec());
                 if (!k->is_over && !k->is_given_up)
-                        watch_tick(k, clock_now_usec());
+                        next = watch_tick(k, clock_now_usec());
                 if (k->is_given_up)
                         last_rites_perform(k);
         }
@@ -147,9 +154,8 @@ int main(int argc, char **argv) {
         main_open_standard_fds();
         r = main_init(&keeper, argv);
         log_open(LOG_TARGET_AUTO, LOG_INFO, "draind");
-        if (r < 0) {
-                say(LOG_ERR, "Cannot start: %s.", strerror(-r));
-                return KEEPER_EXIT_GIVEN_UP;
-        }
-        return main_run(&keeper);
+        if (r == 0)
+                return main_run(&keeper);
+        say(LOG_ERR, "Cannot start: %s.", strerror(-r));
+        return KEEPER_EXIT_GIVEN_UP;
 }

@@ -13,11 +13,10 @@ typedef struct KernelUsage {
         long user_sec, user_usec, system_sec, system_usec, max_rss_kib, rest[13];
 } KernelUsage;
 
-/* Looks at a dead child and leaves it dead: false when there is none. glibc's waitid() has no rusage. */
-static bool reap_peek(idtype_t type, pid_t pid, siginfo_t *ret, KernelUsage *ret_usage) {
+/* One dead child: false when there is none. flags: WNOWAIT leaves it dead. glibc's waitid() has no rusage. */
+static bool reap_wait(idtype_t type, pid_t pid, int flags, siginfo_t *ret, KernelUsage *ret_usage) {
         ret->si_pid = 0;
-        return syscall(SYS_waitid, type, pid, ret, WEXITED | WNOHANG | WNOWAIT | __WALL, ret_usage) == 0 &&
-               ret->si_pid > 0;
+        return syscall(SYS_waitid, type, pid, ret, WEXITED | WNOHANG | __WALL | flags, ret_usage) == 0 && ret->si_pid > 0;
 }
 
 static RingRecord reap_record(const siginfo_t *si, const KernelUsage *usage, usec_t now) {
@@ -34,94 +33,72 @@ static RingRecord reap_record(const siginfo_t *si, const KernelUsage *usage, use
         };
 }
 
-void reap_one(pid_t pid) {
-        siginfo_t si;
-
-        (void) waitid(P_PID, (id_t) pid, &si, WEXITED | __WALL); /* a zombie of ours: cannot fail, does not wait */
+static void reap_note_core(Keeper *k, const siginfo_t *si, bool is_reaped) {
+        k->core_exit = *si;
+        k->has_core_exited = true;
+        k->is_core_reaped = is_reaped;
 }
 
-void reap_kick(Keeper *k) {
-        eventfd_signal(k->event_fd);
-}
-
-/* The core's end is seen here even when the ring is full: who else should empty it? */
-static bool reap_sees_core(Keeper *k, idtype_t type) {
-        siginfo_t si;
-        KernelUsage usage;
-
-        if (k->core > 0 && reap_peek(type, k->core, &si, &usage) && si.si_pid == k->core) {
-                k->core_exit = si;
-                k->has_core_exited = true;
-        }
-        return k->has_core_exited;
-}
-
-/* SIGCHLD may stand for many deaths. Record first, reap second: until its record is in the ring the zombie
- * holds its pid, so no pid is reused that the core still believes in. A full ring leaves the dead to the
- * kernel until the core has read. */
+/* SIGCHLD may stand for many deaths. While a core takes over: record first, reap second. A pid that it finds without
+ * a record has then not been reaped, so what it opens is the right process. From its first answer on it holds
+ * its children by pidfds, which no other process ever gets into, and a new core is started by nobody but us, when every
+ * record is written: so the dead are reaped at once, which halves the system calls of a large crowd.
+ * A full ring leaves the dead to the kernel until the core has read. */
 void reap_children(Keeper *k) {
-        usec_t now = clock_now_usec();
-        unsigned n_recorded = 0;
+        const usec_t now = clock_now_usec();
+        unsigned n = 0;
+        KernelUsage usage;
+        siginfo_t si;
 
         k->must_reap = false;
-        for (unsigned i = 0; i < REAP_BATCH; i++) {
-                siginfo_t si;
-                KernelUsage usage;
+        /* Seen even when the ring is full: who else should empty it? */
+        if (k->core > 0 && reap_wait(P_PID, k->core, WNOWAIT, &si, &usage))
+                reap_note_core(k, &si, false);
+        while (!k->has_core_exited && !k->has_pending_signal && n < REAP_BATCH) {
+                bool is_looked_at = k->watch.is_starting || !ring_has_room(k->ring);
                 RingRecord record;
 
-                if (!reap_peek(P_ALL, 0, &si, &usage))
+                if (!reap_wait(P_ALL, 0, is_looked_at ? WNOWAIT : 0, &si, &usage))
                         break; /* no children, or everyone left is alive */
                 if (si.si_pid == k->core) {
-                        k->core_exit = si;
-                        k->has_core_exited = true;
-                        break; /* it is reaped when that was handled, then the others */
-                }
-                record = reap_record(&si, &usage, now);
-                if (!ring_put(k->ring, &record)) {
-                        (void) reap_sees_core(k, P_PID);
+                        reap_note_core(k, &si, !is_looked_at);
                         break;
                 }
-                n_recorded++;
-                reap_one(si.si_pid);
+                record = reap_record(&si, &usage, now);
+                if (!ring_put(k->ring, &record))
+                        break;
+                n++;
+                if (is_looked_at)
+                        (void) waitpid(si.si_pid, NULL, __WALL); /* a zombie of ours: cannot fail, does not wait */
         }
-        if (n_recorded == REAP_BATCH)
-                k->must_reap = true;
-        if (n_recorded > 0)
-                reap_kick(k);
+        k->must_reap = n == REAP_BATCH;
+        if (n > 0)
+                eventfd_signal(k->event_fd);
 }
 
 bool reap_silently(void) {
-        for (;;) {
-                siginfo_t si = { .si_pid = 0 };
+        pid_t pid;
 
-                if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | __WALL) < 0)
-                        return errno != ECHILD;
-                if (si.si_pid == 0)
-                        return true;
-        }
+        while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+                ;
+        return pid == 0;
 }
 
-/* Writes the signals that wait; those for which the ring has no room go on waiting. */
+/* Writes the signals that wait, up to the first for which the ring has no room. Nothing overtakes that one: whoever writes
+ * says that we do not wait for room. */
 static void reap_put_signals(Keeper *k) {
-        bool is_any = false;
-
-        k->has_pending_signal = false;
-        for (unsigned i = 1; i <= KEEPER_SIGNAL_MAX; i++) {
-                KeeperSignal *signal = &k->signals[i];
-
-                while (signal->n_pending > 0 && ring_put(k->ring, &signal->record)) {
-                        signal->n_pending--;
-                        is_any = true;
+        k->has_pending_signal = true;
+        for (KeeperSignal *signal = k->signals; signal < k->signals + n_elements(k->signals); signal++)
+                for (; signal->n_pending > 0; signal->n_pending--) {
+                        if (!ring_put(k->ring, &signal->record))
+                                return;
+                        eventfd_signal(k->event_fd);
                 }
-                if (signal->n_pending > 0)
-                        k->has_pending_signal = true;
-        }
-        if (is_any)
-                reap_kick(k);
+        k->has_pending_signal = false;
 }
 
 static void reap_note_signal(Keeper *k, const struct signalfd_siginfo *info, usec_t now) {
-        KeeperSignal *signal = &k->signals[info->ssi_signo <= KEEPER_SIGNAL_MAX ? info->ssi_signo : 0];
+        KeeperSignal *signal = &k->signals[info->ssi_signo % n_elements(k->signals)];
 
         if (signal->n_pending < KEEPER_SIGNALS_KEPT)
                 signal->n_pending++;
@@ -151,7 +128,6 @@ void reap_signals(Keeper *k, usec_t now) {
 }
 
 void reap_retry(Keeper *k) {
-        if (k->has_pending_signal)
-                reap_put_signals(k);
+        reap_put_signals(k);
         k->must_reap = true;
 }

@@ -1,5 +1,8 @@
 #include "keeper.h"
 
+#include "../../protocol/fds.h"
+#include "notify.h"
+
 #define WATCH_PERIOD_USEC          (10 * USEC_PER_SEC)
 #define WATCH_PERIOD_DRAINING_USEC (1 * USEC_PER_SEC)
 #define WATCH_PATIENCE_DRAINING    (2 * USEC_PER_SEC)
@@ -9,10 +12,6 @@
 /* The core's words in the shared page are read once each, whatever it does to them meanwhile. */
 static bool watch_is_draining(const Keeper *k) {
         return __atomic_load_n(&k->ring->is_draining, __ATOMIC_ACQUIRE) != 0;
-}
-
-static usec_t watch_deadline(const Keeper *k) {
-        return watch_is_draining(k) ? __atomic_load_n(&k->ring->deadline_usec, __ATOMIC_RELAXED) : USEC_INFINITY;
 }
 
 static bool watch_is_answered(const Keeper *k) {
@@ -27,18 +26,17 @@ void watch_init(Keeper *k) {
         const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
         unsigned long long period = usec ? strtoull(usec, NULL, 10) : 0;
 
-        k->watch.upstream = k->watch.upstream_period = USEC_INFINITY;
-        if (period < 2 || (pid && strtol(pid, NULL, 10) != (long) getpid()))
-                return;
+        bool is_wanted = period >= 2 && (!pid || strtol(pid, NULL, 10) == (long) getpid());
+
         k->watch.upstream_period = period / 2;
-        k->watch.upstream = 0;
+        k->watch.upstream = is_wanted ? 0 : USEC_INFINITY;
 }
 
 static void watch_ping(Keeper *k, usec_t now, usec_t patience) {
         __atomic_store_n(&k->ring->ping, k->ring->ping + 1, __ATOMIC_RELEASE);
         k->watch.pinged = now;
         k->watch.pong_deadline = usec_add(now, patience);
-        reap_kick(k);
+        eventfd_signal(k->event_fd);
 }
 
 void watch_on_spawn(Keeper *k, usec_t now) {
@@ -54,87 +52,75 @@ static void watch_condemn(Keeper *k) {
         (void) kill(k->core, SIGKILL); /* our child and not reaped: it is the core */
 }
 
-static void watch_core(Keeper *k, usec_t now) {
-        KeeperWatch *w = &k->watch;
+/* Each of these does what is due, and returns when it wants to be called again. */
 
+static usec_t watch_core(Keeper *k, usec_t now) {
+        KeeperWatch *w = &k->watch;
+        usec_t period_ends;
+
+        if (k->core == 0 && now >= k->respawn)
+                respawn_core(k, now);
+        if (k->core == 0)
+                return k->respawn;
+        if (now >= k->restart && !w->is_condemned)
+                watch_condemn(k); /* asked by SIGUSR2 to end, and it did not */
         if (watch_is_answered(k)) {
                 w->is_starting = false;
-                if (now >= usec_add(w->pinged, watch_period(k)))
-                        watch_ping(k, now, watch_is_draining(k) ? WATCH_PATIENCE_DRAINING : WATCH_PERIOD_USEC);
-                return;
-        }
-        if (now < w->pong_deadline)
-                return;
-        if (now > usec_add(w->pong_deadline, WATCH_LATE_USEC)) {
+                if (now < usec_add(w->pinged, watch_period(k)))
+                        return usec_min(w->is_condemned ? USEC_INFINITY : k->restart, usec_add(w->pinged, watch_period(k)));
+                watch_ping(k, now, watch_is_draining(k) ? WATCH_PATIENCE_DRAINING : WATCH_PERIOD_USEC);
+        } else if (now > usec_add(w->pong_deadline, WATCH_LATE_USEC)) {
                 /* We are late ourselves: the machine slept, or all of us were frozen. Ask again. */
                 w->pong_deadline = usec_add(now, WATCH_PATIENCE_DRAINING);
-                return;
+        } else if (now >= w->pong_deadline) {
+                say(LOG_WARNING, "The core does not answer%s, killing it.", w->is_starting ? " since its start" : "");
+                watch_condemn(k);
         }
-        say(LOG_WARNING, "The core does not answer%s, killing it.", w->is_starting ? " since its start" : "");
-        watch_condemn(k);
+        period_ends = usec_add(w->pinged, watch_period(k)); /* by then it has answered, unnoticed */
+        return usec_min(now < period_ends ? period_ends : USEC_INFINITY,
+                        usec_min(w->pong_deadline, w->is_condemned ? USEC_INFINITY : k->restart));
 }
 
 /* The drain's deadline is over: a core that still answers is at work on it; any other is given up. */
-static void watch_drain(Keeper *k, usec_t now) {
+static usec_t watch_drain(Keeper *k, usec_t now) {
         KeeperWatch *w = &k->watch;
-        usec_t deadline = watch_deadline(k);
+        usec_t deadline = watch_is_draining(k) ? __atomic_load_n(&k->ring->deadline_usec, __ATOMIC_RELAXED) : USEC_INFINITY;
 
         if (now < deadline) {
-                w->overdue = 0; /* it was taken back */
-        } else if (w->settled == deadline) {
-                return;
-        } else if (w->overdue == 0) {
+                w->overdue = 0; /* perhaps it was taken back */
+                return deadline;
+        }
+        if (w->settled == deadline)
+                return USEC_INFINITY;
+        if (w->overdue == 0) {
                 if (watch_is_answered(k))
                         watch_ping(k, now, WATCH_PATIENCE_DRAINING);
                 w->overdue = usec_add(now, WATCH_LATE_USEC);
         } else if (watch_is_answered(k)) {
                 w->settled = deadline;
                 w->overdue = 0;
+                return USEC_INFINITY;
         } else if (now >= w->overdue) {
                 say(LOG_ERR, "The core is not there at the deadline of the drain, giving it up.");
                 k->is_given_up = true;
         }
+        return w->overdue;
 }
 
-void watch_upstream(Keeper *k, usec_t now) {
+usec_t watch_upstream(Keeper *k, usec_t now) {
         static const char alive[] = "WATCHDOG=1";
 
-        if (k->watch.upstream_period == USEC_INFINITY || now < k->watch.upstream)
-                return;
-        k->watch.upstream = usec_add(now, k->watch.upstream_period);
-        if (!k->watch.is_condemned) /* a core that even KILL does not end: let systemd try */
-                say_upstream(k, alive, sizeof(alive) - 1);
-}
-
-void watch_tick(Keeper *k, usec_t now) {
-        if (k->core == 0 && now >= k->respawn)
-                respawn_core(k, now);
-        if (k->core > 0 && now >= k->restart && !k->watch.is_condemned)
-                watch_condemn(k); /* asked by SIGUSR2 to end, and it did not */
-        if (k->core > 0)
-                watch_core(k, now);
-        watch_drain(k, now);
-        watch_upstream(k, now);
-}
-
-usec_t watch_next(const Keeper *k, usec_t now) {
-        const KeeperWatch *w = &k->watch;
-        usec_t next = w->upstream, deadline = watch_deadline(k);
-
-        if (k->core == 0) {
-                next = usec_min(next, k->respawn);
-        } else {
-                usec_t period_ends = usec_add(w->pinged, watch_period(k));
-
-                if (now < period_ends || watch_is_answered(k))
-                        next = usec_min(next, period_ends);
-                next = usec_min(next, watch_is_answered(k) ? USEC_INFINITY : w->pong_deadline);
-                if (!w->is_condemned)
-                        next = usec_min(next, k->restart);
+        if (now >= k->watch.upstream) {
+                k->watch.upstream = usec_add(now, k->watch.upstream_period);
+                if (!k->watch.is_condemned) /* a core that even KILL does not end: let systemd try */
+                        notify_upstream(k, alive, sizeof(alive) - 1);
         }
-        if (w->overdue != 0)
-                next = usec_min(next, w->overdue);
-        else if (w->settled != deadline)
-                next = usec_min(next, deadline);
-        return next;
+        return k->watch.upstream;
+}
+
+usec_t watch_tick(Keeper *k, usec_t now) {
+        usec_t next = watch_core(k, now);
+
+        next = usec_min(next, watch_drain(k, now));
+        return usec_min(next, watch_upstream(k, now));
 }

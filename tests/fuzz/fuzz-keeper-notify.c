@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         /* Exactly as large as promised, so that the sanitizer sees one byte too many. */
         text = malloc(size + (size == 0));
-        upstream = malloc(size + (size == 0));
+        upstream = malloc(size + 1);
         assert(text && upstream);
         if (size > 0)
                 memcpy(text, data, size);

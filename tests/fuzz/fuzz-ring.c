@@ -11,7 +11,7 @@ int fuzz_accepted;
 /* The first bytes are laid over a ring's header, as a crashed core may leave it; each further byte is a step of the
  * keeper or the core. Good: the header was valid. Nothing may leave the memory; a valid ring loses no record. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-        Ring *ring = malloc(ring_size_bytes());
+        Ring *ring = calloc(1, ring_size_bytes());
         size_t n_header = size < sizeof(Ring) ? size : sizeof(Ring);
         uint64_t put = 0, taken = 0, unread;
 
