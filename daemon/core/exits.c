@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "../../protocol/log.h"
 #include "manager-private.h"
 
-/* How ends are learnt. The ring is the one way that is complete: the keeper writes an end into it before it reaps. Where
+/* How ends are learnt. The ring is the one way that is complete: the keeper writes the end of every child into it. Where
  * somebody waits for the end of a leader, its pidfd is watched besides, and the zombie is asked for its status, so that
  * the next signal does not wait for the keeper; the record that follows is then old news.
  *
@@ -20,6 +21,7 @@
 #define RECORDS_MAX    256 /* in one wake-up */
 #define LOOK_SHARE     8   /* a look is followed by as many times its own duration without one */
 #define LOOK_PAUSE_MAX (5 * USEC_PER_MSEC)
+#define FEW            32 /* processes that live: a look at so many costs next to nothing */
 
 static bool is_held_up(const Service *service) {
         const Order *order = service->manager->order;
@@ -144,8 +146,15 @@ void exits_settle(Service *service, usec_t now) {
 
 /* --- ends --- */
 
+/* A pidfd is readable from the end of its process on, so before that end is recorded. */
+static bool is_alive(int pidfd) {
+        struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+        return pidfd >= 0 && poll(&end, 1, 0) == 0;
+}
+
 /* true: somebody waits for this one. */
-static bool take_end(Manager *manager, pid_t pid, int code, int status, usec_t when) {
+static bool take_end(Manager *manager, pid_t pid, int code, int status) {
         const PidEntry *entry = pid_table_find(&manager->pids, pid);
         Service *service;
         bool is_hook;
@@ -154,7 +163,12 @@ static bool take_end(Manager *manager, pid_t pid, int code, int status, usec_t w
                 return false;
         service = manager->services[entry->service / 2];
         is_hook = entry->service % 2 == 1;
-        if (!is_hook && when < service->leader_since)
+        if (pid != (is_hook ? service->hook : service->leader)) { /* it was given up; another has taken its part */
+                pid_table_remove(&manager->pids, pid);
+                tree_remove_root(manager->tree, pid);
+                return false;
+        }
+        if (is_alive(is_hook ? service->hook_fd : service->leader_fd))
                 return false; /* of somebody who had this pid before */
         /* READY=1 and the like that came before the end count before the end. */
         if (service->notify)
@@ -199,14 +213,14 @@ void exits_take_all(Manager *manager) {
                         continue;
                 }
                 if (record->kind == RING_EXIT && pid_table_find(&manager->pids, record->pid))
-                        is_urgent |= take_end(manager, record->pid, record->code, record->status, record->time_usec);
+                        is_urgent |= take_end(manager, record->pid, record->code, record->status);
                 else if (record->kind == RING_EXIT)
                         has_strangers = true;
                 manager->n_unsettled++;
                 if (!manager->ends)
                         retire(manager);
         }
-        if (is_urgent)
+        if (is_urgent || (manager->ends && manager->pids.n < FEW))
                 look_now(manager);
         else if (manager->ends || (has_strangers && manager->n_awaiting > 0))
                 exits_look_soon(manager);
@@ -265,7 +279,7 @@ static void on_leader_end(PollerEntry *entry, uint32_t events) {
                 code = CLD_EXITED; /* MAINPID= named a child of somebody else, who has its status */
                 status = 0;
         }
-        drop(take_end(manager, pid, code, status, USEC_INFINITY));
+        drop(take_end(manager, pid, code, status));
         look_now(manager);
 }
 

@@ -1,5 +1,6 @@
 #include "machine-ask.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,16 +17,29 @@ static bool everything_drains(const Machine *machine) {
         return false;
 }
 
+/* Recorded before anything is started, so that a new core starts what this one does not get to, and so that nobody who
+ * comes after another begins before it because that one has not begun yet. */
 static void want(Machine *machine, unsigned service) {
         Cell *cell = &machine->cells[service];
 
         cell_set(cell, CELL_WANTED, true);
-        if (cell->state != SERVICE_STOPPED && cell->state != SERVICE_BACKOFF)
+        if (cell->state == SERVICE_STOPPED || cell->state == SERVICE_BACKOFF) {
+                cell->n_starts = 0;
+                cell->n_restarts = 0;
+                cell->backoff = 0;
+                cell_set(cell, CELL_FAILED, false);
+        }
+        if (cell->state != SERVICE_STOPPED)
                 return;
-        cell->n_starts = 0;
-        cell->n_restarts = 0;
-        cell->backoff = 0;
-        cell_set(cell, CELL_FAILED, false);
+        cell_set(cell, CELL_STARTS_AFTER, true);
+        machine_touch(machine, service);
+}
+
+static void go(Machine *machine, unsigned service) {
+        ServiceState state = machine->cells[service].state;
+
+        if (state != SERVICE_STOPPED && state != SERVICE_BACKOFF)
+                return;
         machine_post(machine, service, EV_START);
         machine_post_gate(machine, service);
 }
@@ -64,17 +78,39 @@ int machine_start(Machine *machine, unsigned service, usec_t now, const char **r
                 return MACHINE_NOTHING;
         for (unsigned at = n_marked; at-- > 0;)
                 want(machine, marked[at]);
+        for (unsigned at = n_marked; at-- > 0;)
+                go(machine, marked[at]);
         machine_run(machine, now);
         return 0;
 }
 
-void machine_start_all(Machine *machine, usec_t now) {
+void machine_want_all(Machine *machine, usec_t now) {
         machine_at(machine, now);
-        if (everything_drains(machine))
-                return;
-        for (unsigned at = machine->n; at-- > 0;)
-                want(machine, machine->order->stop_order[at]);
+        for (unsigned i = 0; !everything_drains(machine) && i < machine->n; i++)
+                want(machine, i);
+}
+
+bool machine_start_some(Machine *machine, unsigned n, usec_t now) {
+        unsigned n_left = n;
+
+        machine_at(machine, now);
+        for (unsigned at = machine->n; at-- > 0;) {
+                unsigned i = machine->order->stop_order[at];
+                const Cell *cell = &machine->cells[i];
+
+                if (cell->state != SERVICE_STOPPED || !cell_has(cell, CELL_STARTS_AFTER) || machine_active_of(machine, i) != 0)
+                        continue;
+                if (n_left-- == 0)
+                        break;
+                go(machine, i);
+        }
         machine_run(machine, now);
+        return n_left == UINT_MAX;
+}
+
+void machine_start_all(Machine *machine, usec_t now) {
+        machine_want_all(machine, now);
+        drop(machine_start_some(machine, machine->n, now)); /* there are not more */
 }
 
 int machine_reload_service(Machine *machine, unsigned service, usec_t now, const char **ret_why) {

@@ -429,8 +429,10 @@ static void enlist(Machine *machine, unsigned place, const DrainRequest *request
                 cell->operations &= (uint8_t) ~(1u << place); /* of what was in this place before */
                 if (machine->marked[i] && cell->state == SERVICE_STOPPED) {
                         cell_set(cell, CELL_WANTED, false);
-                        if ((request->flags & OPERATION_RESTART) == 0) /* nor does the end of another drain start it */
+                        if ((request->flags & OPERATION_RESTART) == 0) { /* nor does the end of another drain start it */
                                 cell_set(cell, CELL_STARTS_AFTER, false);
+                                gate_those_starting(machine, i);
+                        }
                 } else if (machine->marked[i]) {
                         add_member(machine, i, place, request);
                         operation->n_members++;

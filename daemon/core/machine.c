@@ -109,7 +109,7 @@ static bool may_start(const Machine *machine, unsigned service) {
                 case SERVICE_RELOADING:
                         break;
                 case SERVICE_STOPPED:
-                        if (cell_has(cell, CELL_STARTS_AFTER)
+                        if ((cell_has(cell, CELL_STARTS_AFTER) && machine_active_of(machine, needed) == 0)
                             || (!cell_has(cell, CELL_READY) && is_needed(machine, service, needed)))
                                 return false;
                         break;

@@ -55,6 +55,9 @@ enum {
 must_check int machine_start(Machine *machine, unsigned service, usec_t now, const char **ret_why);
 /* Starts every service: what draind does when it begins. */
 void machine_start_all(Machine *machine, usec_t now);
+/* The same in portions: all are wanted, then n are started at a time. true: there are more. */
+void machine_want_all(Machine *machine, usec_t now);
+must_check bool machine_start_some(Machine *machine, unsigned n, usec_t now);
 must_check int machine_reload_service(Machine *machine, unsigned service, usec_t now, const char **ret_why);
 
 typedef struct DrainRequest {

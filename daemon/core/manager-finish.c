@@ -10,6 +10,8 @@
 
 /* The two ends of a life: when draind says that it is ready, and when it ends, with which status. */
 
+#define STARTS_MAX 16u /* in one go */
+
 enum { EXIT_CLEAN = 0, EXIT_KILLED = 3, EXIT_ESSENTIAL = 4, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 /* One command without a file: its status is ours, as a shell would tell it. */
@@ -95,7 +97,7 @@ static void after_changes(void *userdata) {
         manager_finish_if_done(manager);
         if (manager->is_finishing)
                 return;
-        if (!manager->is_ready && !is_starting(manager)) {
+        if (!manager->is_ready && !manager->is_starting_up && !is_starting(manager)) {
                 manager->is_ready = true;
                 link_notify(manager->link, "READY=1");
         }
@@ -123,7 +125,19 @@ void manager_slow_fired(Timer *timer, usec_t now) {
         }
 }
 
+/* Thousands are not started in one go: requests, signals and the keeper's watch are answered in between. */
+static void start_some(void *userdata) {
+        Manager *manager = userdata;
+
+        manager->is_starting_up = machine_start_some(manager->machine, STARTS_MAX, manager_now(manager));
+        if (manager->is_starting_up)
+                loop_post(manager->start_work);
+        loop_post(manager->finish_work);
+}
+
 int finish_init(Manager *manager) {
-        return loop_add_work(manager->loop, LOOP_PRIORITY_CONTROL, "after changes", after_changes, manager,
+        int r = loop_add_work(manager->loop, LOOP_PRIORITY_CONTROL, "start", start_some, manager, &manager->start_work);
+
+        return r < 0 ? r : loop_add_work(manager->loop, LOOP_PRIORITY_CONTROL, "after changes", after_changes, manager,
                              &manager->finish_work);
 }

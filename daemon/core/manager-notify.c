@@ -82,13 +82,28 @@ void manager_on_notify(unsigned index, const NotifyMessage *message, const Notif
         manager_publish(manager, index);
 }
 
+#define STATUS_PAUSE (200 * USEC_PER_MSEC)
+
 void manager_tell_status(Manager *manager) {
         unsigned n[PUBLIC_STATE_MAX] = { 0 };
+        usec_t now = manager_now(manager);
         char text[160];
+
+        /* People read it: what changes a thousand times in a moment is told once, and once more at its end. */
+        if (now < manager->told_status + STATUS_PAUSE) {
+                if (!timer_is_armed(&manager->status_timer))
+                        timer_arm(manager->loop, &manager->status_timer, manager->told_status + STATUS_PAUSE);
+                return;
+        }
+        manager->told_status = now;
 
         for (unsigned i = 0; i < manager->n_services; i++)
                 n[service_state_public(machine_cell(manager->machine, i)->state)]++;
         (void) snprintf(text, sizeof(text), "STATUS=%u running, %u starting, %u draining, %u stopped.", n[PUBLIC_RUNNING],
                         n[PUBLIC_STARTING], n[PUBLIC_DRAINING], n[PUBLIC_STOPPED]);
         link_notify(manager->link, text);
+}
+
+void manager_status_fired(Timer *timer, usec_t now) {
+        manager_tell_status(container_of(timer, Manager, status_timer));
 }

@@ -46,12 +46,12 @@ struct Manager {
         Procfs procfs;
         PidTable pids;     /* leaders and hooks: service index * 2 + is_hook */
         Service **services; /* by index */
-        unsigned n_services;
+        unsigned n_services, next_chore;
         OperationTimer operation_timers[MACHINE_OPERATIONS_MAX];
-        Timer look_timer, verdict_timer, slow_timer;
+        Timer look_timer, verdict_timer, slow_timer, status_timer;
+        usec_t told_status;
         LoopSource *ring_source;
-        LoopWork *sweep_work, *finish_work, *records_work, *chores_work;
-        unsigned next_chore;
+        LoopWork *sweep_work, *finish_work, *records_work, *chores_work, *start_work;
         struct Record *records; /* owned; what is not written down yet */
         unsigned n_records, n_records_max;
         Operation noted_operations[NOTED_OPERATIONS_MAX];
@@ -61,7 +61,7 @@ struct Manager {
         unsigned n_awaiting; /* services with awaits_empty */
         usec_t looked_at;   /* when the last look at the tree began */
         usec_t look_after;  /* the next look at the tree is not before this, unless somebody waits */
-        VerdictLine *verdicts;
+        VerdictLine *verdicts; /* owned */
         unsigned n_verdicts;
         Watchers watchers;
         char **arguments;       /* borrowed from main */
@@ -74,7 +74,7 @@ struct Manager {
         int own_signals;        /* signalfd */
         uint64_t old_nofile;
         pid_t keeper;
-        bool is_ready, is_finishing, is_keeper_gone;
+        bool is_starting_up, is_ready, is_finishing, is_keeper_gone;
         struct Api *api;
         struct Reload *reload;
 };
@@ -122,6 +122,7 @@ void manager_on_keeper_gone(Manager *manager, int signal);
 /* --- manager-notify.c --- */
 void manager_on_notify(unsigned service, const NotifyMessage *message, const NotifySender *sender, void *userdata);
 void manager_tell_status(Manager *manager);
+void manager_status_fired(Timer *timer, usec_t now);
 
 /* --- manager-finish.c --- */
 /* Ends draind if that is what was asked for and everything has stopped. */

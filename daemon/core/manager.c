@@ -240,6 +240,7 @@ static void make_timers(Manager *manager) {
                 };
         manager->verdict_timer.fired = verdicts_fired;
         manager->slow_timer.fired = manager_slow_fired;
+        manager->status_timer.fired = manager_status_fired;
 }
 
 must_check static int make_machine(Manager *manager) {
@@ -320,7 +321,9 @@ must_check static int begin(Manager *manager, bool is_restored) {
         log_id(LOG_INFO, MSG_CONFIGURATION_LOADED, "Starting %u service%s.", manager->n_services,
                manager->n_services == 1 ? "" : "s");
         say_budget(manager);
-        machine_start_all(manager->machine, manager_now(manager));
+        manager->is_starting_up = true;
+        machine_want_all(manager->machine, manager_now(manager));
+        loop_post(manager->start_work);
         loop_post(manager->finish_work);
         return 0;
 }
@@ -391,6 +394,7 @@ Manager *manager_free(Manager *manager) {
         loop_remove_work(manager->finish_work);
         loop_remove_work(manager->records_work);
         loop_remove_work(manager->chores_work);
+        loop_remove_work(manager->start_work);
         machine_free(manager->machine);
         tree_free(manager->tree);
         order_free(manager->order);

@@ -506,6 +506,9 @@ int manager_reload(Manager *manager, bool is_dry, bool restarts, ReloadDone done
         *ret_why = "another reload is running";
         if (reload->phase != RELOAD_IDLE || reload->loader)
                 return MANAGER_BUSY;
+        *ret_why = "services are still being started for the first time";
+        if (!is_dry && manager->is_starting_up)
+                return MANAGER_BUSY;
         *ret_why = "an operation is running; wait for its end";
         if (!is_dry && is_operation_running(manager))
                 return MANAGER_BUSY;

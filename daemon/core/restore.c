@@ -132,8 +132,12 @@ int restore_all(Manager *manager) {
                    "Core %u has taken over %u services, %u of them running.", manager_generation(manager),
                    manager->n_services, n_alive);
         machine_restored(manager->machine, manager_now(manager));
-        for (unsigned i = 0; i < manager->n_services; i++)
+        for (unsigned i = 0; i < manager->n_services; i++) {
                 exits_note_awaiting(manager->services[i]); /* those whose leader the old core has seen end */
+                manager->services[i]->has_drain_file = true; /* perhaps; the old core knew */
+                manager->services[i]->needs_clearing = service_cell(manager->services[i])->state == SERVICE_STOPPED;
+        }
+        loop_post(manager->chores_work);
         exits_take_all(manager);
         exits_look_soon(manager);
         return 0;

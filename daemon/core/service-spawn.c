@@ -240,7 +240,6 @@ must_check static int service_spawn(Service *service, const Command *command, co
                 .default_nofile = manager->old_nofile,
                 .keep_directory = manager->model->is_command,
         };
-        usec_t before;
         pid_t pid;
         int pidfd, r;
 
@@ -258,19 +257,18 @@ must_check static int service_spawn(Service *service, const Command *command, co
         request.output = stdio.output;
         request.error = stdio.error;
         request.environment = environment_compose(service, own);
-        before = manager_now(manager);
         r = spawn_process(manager->spawner, &request, &pid, &pidfd, reterr);
         if (r < 0)
                 *reterr = (SpawnFailure) { SPAWN_STEP_CLONE, -r };
         if (r != 0)
                 return SPAWN_FAILED;
         if (is_hook) {
+                (void) fd_close(service->hook_fd); /* of one that was told to end and has not yet */
                 service->hook = pid;
                 service->hook_fd = pidfd;
         } else {
                 service->leader = pid;
                 service->leader_fd = pidfd;
-                service->leader_since = before; /* it may have ended by now */
         }
         r = exits_watch(service, is_hook);
         if (r < 0)

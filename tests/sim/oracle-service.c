@@ -49,6 +49,7 @@ static void note_start(World *world, unsigned service) {
         books_check(world,
                     book->was_retry || config->start_limit_burst == 0 || book->n_starts <= config->start_limit_burst,
                     START_LIMIT, "start %u of s%02u", book->n_starts, service);
+        world->books->failed_now &= ~bit(service); /* somebody has started it anew in the same step */
         book->was_retry = false;
         book->was_ready = book->has_exited = book->timed_out = book->spawn_failed = book->hook_failed = false;
         book->was_signalled = book->was_killed = book->was_told = book->post_seen = book->crossed = false;

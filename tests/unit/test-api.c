@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "../../daemon/core/api-json.h"
 #include "../../daemon/core/api-methods.h"
 #include "../../protocol/message.h"
 #include "../lib/api-bench.h"
