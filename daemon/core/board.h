@@ -23,9 +23,14 @@ typedef struct BoardWords {
         pid_t leader, hook;     /* the kernel stores the pid here before the child's first instruction */
         uint32_t signal_intent; /* number of the signal that is about to be sent: counts up through a stop */
         uint32_t signal_sent;   /* the last one that has been sent */
-        uint32_t told;          /* CellTold of the cell as committed */
+        uint32_t told;          /* CellTold, and of which cell: board_told_of() */
         uint32_t started_msec;  /* low bits of when the leader was started: against a pid that was used twice */
 } BoardWords;
+
+/* State, rung and whether there is a leader, above the bits of CellTold. */
+static inline uint32_t board_told_of(const Cell *cell) {
+        return (uint32_t) (cell->flags & CELL_LEADER) << 24 | (uint32_t) cell->state << 16 | (uint32_t) cell->rung << 8;
+}
 
 typedef struct Board Board;
 

@@ -214,8 +214,10 @@ void exits_take_all(Manager *manager) {
                 }
                 if (record->kind == RING_EXIT && pid_table_find(&manager->pids, record->pid))
                         is_urgent |= take_end(manager, record->pid, record->code, record->status);
-                else if (record->kind == RING_EXIT)
+                else if (record->kind == RING_EXIT) {
+                        tree_forget_ignored(manager->tree, record->pid);
                         has_strangers = true;
+                }
                 manager->n_unsettled++;
                 if (!manager->ends)
                         retire(manager);
@@ -280,6 +282,7 @@ static void on_leader_end(PollerEntry *entry, uint32_t events) {
                 status = 0;
         }
         drop(take_end(manager, pid, code, status));
+        drop(tree_ignore(manager->tree, pid)); /* until it is reaped it stands among the keeper's children; else looked at */
         look_now(manager);
 }
 

@@ -122,10 +122,7 @@ int manager_start(Manager *manager, unsigned service, const char **ret_why) {
 }
 
 int manager_drain(Manager *manager, const DrainRequest *request, uint64_t *ret_id, const char **ret_why) {
-        int r = machine_drain(manager->machine, request, manager_now(manager), ret_id, ret_why);
-
-        loop_post(manager->finish_work);
-        return r;
+        return machine_drain(manager->machine, request, manager_now(manager), ret_id, ret_why);
 }
 
 int manager_resume(Manager *manager, uint64_t id, const char **ret_why) {

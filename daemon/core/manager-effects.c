@@ -42,10 +42,10 @@ static void on_changed(void *userdata, unsigned index, ServiceState from, Servic
                 records_change(service, from, on, now);
         if (from != to || on != EV_GATE)
                 manager_publish(manager, index);
-        if (to == SERVICE_STOPPED && from != SERVICE_STOPPED)
-                loop_post(manager->finish_work);
-        else if (!manager->is_ready && from != to)
-                loop_post(manager->finish_work);
+        if (from != to) {
+                manager->has_changes = true;
+                manager_later(manager);
+        }
 }
 
 static void on_perform(void *userdata, unsigned service, ServiceAction action, usec_t now) {
@@ -103,7 +103,11 @@ static void on_operation(void *userdata, const Operation *operation, usec_t now)
                 timer_arm(manager->loop, &manager->slow_timer,
                           usec_add(operation->requested, operation->budget / 100 * manager->model->warn_stop_after_percent));
         publish_operation(manager, operation);
-        loop_post(manager->finish_work);
+        manager->has_changes = true;
+        if (operation_state_is_active(operation->state))
+                manager_later(manager);
+        else
+                loop_post(manager->finish_work);
 }
 
 static void on_arm_operation(void *userdata, unsigned place, usec_t deadline) {

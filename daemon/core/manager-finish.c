@@ -94,6 +94,7 @@ static bool is_starting(Manager *manager) {
 static void after_changes(void *userdata) {
         Manager *manager = userdata;
 
+        manager->has_changes = false;
         manager_finish_if_done(manager);
         if (manager->is_finishing)
                 return;
@@ -123,6 +124,23 @@ void manager_slow_fired(Timer *timer, usec_t now) {
                            service_state_name(cell->state), manager->model->warn_stop_after_percent,
                            duration_format(left, sizeof(left), usec_left(operation->deadline, now) / 1000 * 1000));
         }
+}
+
+#define LATER_USEC USEC_PER_MSEC
+
+void manager_later(Manager *manager) {
+        if (!timer_is_armed(&manager->later_timer))
+                timer_arm(manager->loop, &manager->later_timer, usec_add(manager_now(manager), LATER_USEC));
+}
+
+void manager_later_fired(Timer *timer, usec_t now) {
+        Manager *manager = container_of(timer, Manager, later_timer);
+
+        records_flush(manager);
+        if (service_do_chores(manager))
+                timer_arm(manager->loop, timer, now); /* after what has come meanwhile */
+        if (manager->has_changes)
+                after_changes(manager);
 }
 
 /* Thousands are not started in one go: requests, signals and the keeper's watch are answered in between. */

@@ -46,19 +46,18 @@ struct Manager {
         Procfs procfs;
         PidTable pids;     /* leaders and hooks: service index * 2 + is_hook */
         Service **services; /* by index */
-        unsigned n_services, next_chore;
+        unsigned n_services, next_chore; /* the place to go on from */
         OperationTimer operation_timers[MACHINE_OPERATIONS_MAX];
-        Timer look_timer, verdict_timer, slow_timer, status_timer;
-        usec_t told_status;
+        Timer look_timer, verdict_timer, slow_timer, status_timer, later_timer;
         LoopSource *ring_source;
-        LoopWork *sweep_work, *finish_work, *records_work, *chores_work, *start_work;
+        LoopWork *sweep_work, *finish_work, *start_work;
         struct Record *records; /* owned; what is not written down yet */
-        unsigned n_records, n_records_max;
         Operation noted_operations[NOTED_OPERATIONS_MAX];
-        unsigned n_noted_operations;
+        unsigned n_records, n_records_max, n_noted_operations;
         Service *ends;      /* exits that wait for a look */
         unsigned n_unsettled; /* records of the ring that were looked at and are still in it */
         unsigned n_awaiting; /* services with awaits_empty */
+        usec_t told_status; /* STATUS=, upward */
         usec_t looked_at;   /* when the last look at the tree began */
         usec_t look_after;  /* the next look at the tree is not before this, unless somebody waits */
         VerdictLine *verdicts; /* owned */
@@ -74,7 +73,7 @@ struct Manager {
         int own_signals;        /* signalfd */
         uint64_t old_nofile;
         pid_t keeper;
-        bool is_starting_up, is_ready, is_finishing, is_keeper_gone;
+        bool is_starting_up, is_ready, is_finishing, is_keeper_gone, has_chores, has_changes;
         struct Api *api;
         struct Reload *reload;
 };
@@ -106,7 +105,6 @@ void manager_operation_fired(Timer *timer, usec_t now);
 void manager_publish(Manager *manager, unsigned service);
 
 /* --- manager-records.c: what happened is written down when all signals that were due have gone --- */
-must_check int records_init(Manager *manager);
 must_check int records_reserve(Manager *manager);
 void records_change(Service *service, ServiceState from, ServiceEvent on, usec_t now);
 void records_signal(Service *service, int number, bool to_tree, unsigned n_signalled);
@@ -122,6 +120,9 @@ void manager_on_keeper_gone(Manager *manager, int signal);
 /* --- manager-notify.c --- */
 void manager_on_notify(unsigned service, const NotifyMessage *message, const NotifySender *sender, void *userdata);
 void manager_tell_status(Manager *manager);
+/* In a millisecond, when those who were sent a signal have had a CPU to themselves: files, records, status. */
+void manager_later(Manager *manager);
+void manager_later_fired(Timer *timer, usec_t now);
 void manager_status_fired(Timer *timer, usec_t now);
 
 /* --- manager-finish.c --- */

@@ -7,7 +7,7 @@
 #include "manager-private.h"
 
 /* What happened to services, for the log and for those who follow. A line in the log takes longer than a signal, so
- * while signals are due only notes are taken; they are written out, in order, when nothing more urgent is left. */
+ * while signals are due only notes are taken; they are written out, in order, a moment later. */
 
 #define RECORDS_SPARE 256u
 
@@ -187,10 +187,6 @@ void records_flush(Manager *manager) {
         }
 }
 
-static void flush_work(void *userdata) {
-        records_flush(userdata);
-}
-
 static Record *take_note(Service *service, RecordKind kind) {
         Manager *manager = service->manager;
         Record *record;
@@ -199,7 +195,7 @@ static Record *take_note(Service *service, RecordKind kind) {
                 records_flush(manager);
         record = &manager->records[manager->n_records++];
         *record = (Record) { .kind = kind, .service = service->index };
-        loop_post(manager->records_work);
+        manager_later(manager);
         return record;
 }
 
@@ -238,7 +234,7 @@ void records_operation(Manager *manager, const Operation *operation, usec_t now)
         manager->noted_operations[manager->n_noted_operations] = *operation;
         record = &manager->records[manager->n_records++];
         *record = (Record) { .kind = RECORD_OPERATION, .when = now, .at = manager->n_noted_operations++ };
-        loop_post(manager->records_work);
+        manager_later(manager);
 }
 
 int records_reserve(Manager *manager) {
@@ -252,11 +248,4 @@ int records_reserve(Manager *manager) {
         manager->records = records;
         manager->n_records_max = n_max;
         return 0;
-}
-
-int records_init(Manager *manager) {
-        int r = records_reserve(manager);
-
-        return r < 0 ? r : loop_add_work(manager->loop, LOOP_PRIORITY_LATER, "records", flush_work, manager,
-                                         &manager->records_work);
 }

@@ -49,7 +49,6 @@ static void drain_everything(Manager *manager, const Cause *cause, uint64_t sequ
                 request.flags |= OPERATION_SKIPS; /* the second */
         if (machine_drain(manager->machine, &request, manager_now(manager), &id, &why) == MACHINE_REFUSED)
                 log_message(LOG_ERR, "Cannot drain: %s.", why);
-        loop_post(manager->finish_work);
 }
 
 static void say_status(Manager *manager) {

@@ -241,6 +241,7 @@ static void make_timers(Manager *manager) {
         manager->verdict_timer.fired = verdicts_fired;
         manager->slow_timer.fired = manager_slow_fired;
         manager->status_timer.fired = manager_status_fired;
+        manager->later_timer.fired = manager_later_fired;
 }
 
 must_check static int make_machine(Manager *manager) {
@@ -266,11 +267,9 @@ must_check static int make_rest(Manager *manager, bool is_restored) {
         if (r == 0)
                 r = environment_reserve(manager);
         if (r == 0)
-                r = records_init(manager);
+                r = records_reserve(manager);
         if (r == 0)
                 r = finish_init(manager);
-        if (r == 0)
-                r = chores_init(manager);
         if (r == 0)
                 r = exits_init(manager);
         for (unsigned i = 0; r == 0 && i < manager->n_services; i++)
@@ -392,8 +391,6 @@ Manager *manager_free(Manager *manager) {
         loop_remove(manager->ring_source);
         loop_remove_work(manager->sweep_work);
         loop_remove_work(manager->finish_work);
-        loop_remove_work(manager->records_work);
-        loop_remove_work(manager->chores_work);
         loop_remove_work(manager->start_work);
         machine_free(manager->machine);
         tree_free(manager->tree);

@@ -98,6 +98,8 @@ static void outputs_emit(Outputs *outputs, const OutputLine *line) {
         }
 }
 
+#define PATH_OF_FD_MAX sizeof("/proc/self/fd/-2147483648")
+
 /* --- lines --- */
 
 static void output_stop_watching(OutputPipe *pipe) {
@@ -267,12 +269,21 @@ static int output_watch(OutputPipe *pipe) {
 }
 
 static int output_make(OutputPipe *pipe) {
-        int fds[2];
+        char path[PATH_OF_FD_MAX];
+        int fds[2], both;
 
         if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
                 return -errno;
         pipe->fd = fds[0];
         fd_close(fds[1]);
+        /* An fd that is a writer as well keeps the pipe from ever hanging up: thousands of services that end together
+         * would each wake us for nothing, amid the signals of the others. Without /proc they do. */
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", pipe->fd);
+        both = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        if (both >= 0) {
+                fd_close(pipe->fd);
+                pipe->fd = both;
+        }
         /* To open /dev/stderr is to open the pipe's inode. Who may write is no question of its mode: nobody gets at it
          * but through a process that has it open. So no chown() is needed, which containers often forbid. */
         return fchmod(pipe->fd, 0622) < 0 ? -errno : 0;
@@ -325,7 +336,7 @@ int output_fd(const OutputPipe *pipe) {
 
 int output_writer(OutputPipe *pipe) {
         cleanup(fd_closep) int fd = -EBADF;
-        char path[sizeof("/proc/self/fd/-2147483648")];
+        char path[PATH_OF_FD_MAX];
         int r;
 
         /* A file description of its own: blocking, as programs expect it, and it does not wait, having a reader: us. */

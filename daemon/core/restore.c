@@ -89,10 +89,13 @@ static void restore_service(Service *service) {
 
         if (!board_read(manager->board, service->place, &run))
                 return;
-        run.cell.told = (uint8_t) words->told;
+        if ((words->told & ~UINT32_C(0xff)) == board_told_of(&run.cell))
+                run.cell.told |= (uint8_t) words->told;
         if (words->signal_intent != words->signal_sent) {
-                words->signal_sent = words->signal_intent;
                 run.cell.told |= doubtful_told(service, &run.cell);
+                /* In this order: this core may die here as well. */
+                __atomic_store_n(&words->told, board_told_of(&run.cell) | run.cell.told, __ATOMIC_SEQ_CST);
+                __atomic_store_n(&words->signal_sent, words->signal_intent, __ATOMIC_SEQ_CST);
                 log_message(LOG_WARNING, "%s: cannot tell whether its last signal was sent; not sending it again.",
                             service_config(service)->name);
         }
@@ -106,6 +109,17 @@ static void restore_service(Service *service) {
         }
         if (hook_started)
                 adopt(service, (run.cell.flags & CELL_HOOK) != 0 ? run.hook : words->hook, true);
+}
+
+/* Its signal has been sent: what was to follow is made up for. */
+static void restore_terminate(Service *service) {
+        const Cell *cell = service_cell(service);
+
+        if (cell->state != SERVICE_TERMINATE)
+                return;
+        drop(service_send(service, SIGCONT)); /* the old core may have died before it; once more does no harm */
+        if (cell->rung + 1u >= service_config(service)->n_rungs)
+                verdicts_expect(service, cell->kill_by);
 }
 
 int restore_all(Manager *manager) {
@@ -133,11 +147,13 @@ int restore_all(Manager *manager) {
                    manager->n_services, n_alive);
         machine_restored(manager->machine, manager_now(manager));
         for (unsigned i = 0; i < manager->n_services; i++) {
+                restore_terminate(manager->services[i]);
                 exits_note_awaiting(manager->services[i]); /* those whose leader the old core has seen end */
                 manager->services[i]->has_drain_file = true; /* perhaps; the old core knew */
                 manager->services[i]->needs_clearing = service_cell(manager->services[i])->state == SERVICE_STOPPED;
         }
-        loop_post(manager->chores_work);
+        manager->has_chores = true;
+        manager_later(manager);
         exits_take_all(manager);
         exits_look_soon(manager);
         return 0;

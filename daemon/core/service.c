@@ -90,8 +90,9 @@ void service_commit(Service *service) {
                 words->leader = 0;
         if ((run.cell.flags & CELL_HOOK) == 0)
                 words->hook = 0;
-        words->told = run.cell.told;
         board_commit(service->manager->board, service->place, &run);
+        /* After the cell: until then it counts for the one before. */
+        __atomic_store_n(&words->told, board_told_of(&run.cell) | run.cell.told, __ATOMIC_SEQ_CST);
 }
 
 void service_forget_process(Service *service, bool is_hook) {
@@ -162,10 +163,17 @@ static void remove_drain_file(Service *service) {
                                                                                                        replaces it */
 }
 
+#define CHORES_MAX 4 /* in one go: an end or a request that comes meanwhile is not kept waiting */
+
+static void post_chore(Manager *manager) {
+        manager->has_chores = true;
+        manager_later(manager);
+}
+
 /* It is to know before its first signal, and that is written with it; until then there is time. */
 static void tell_soon(Service *service) {
         service->needs_telling = true;
-        loop_post(service->manager->chores_work);
+        post_chore(service->manager);
 }
 
 static void tell(Service *service) {
@@ -175,24 +183,6 @@ static void tell(Service *service) {
 }
 
 /* --- signals --- */
-
-static int signal_main(Service *service, int number) {
-        int r = service_send(service, number);
-
-        /* A stopped process hears nothing: CONT goes with every signal. */
-        if (r == 0)
-                drop(service_send(service, SIGCONT));
-        return r;
-}
-
-static int signal_tree(Service *service, int number) {
-        Tree *tree = service->manager->tree;
-        int n = tree_signal(tree, service->place, number, 0);
-
-        if (n > 0 && number != SIGKILL)
-                drop(tree_signal(tree, service->place, SIGCONT, 0)); /* as above */
-        return n;
-}
 
 /* ExecStop= and ExecReload= have had their time. ExecStartPre= has not: it gets the ladder, with the tree. */
 static void end_hook(Service *service) {
@@ -219,15 +209,22 @@ static void send_rung(Service *service, bool to_tree, usec_t now) {
         const Cell *cell = service_cell(service);
         const Rung *rung = &config->rungs[cell->rung < config->n_rungs ? cell->rung : config->n_rungs - 1];
         bool goes_to_tree = to_tree || rung->to_tree;
-        int n;
+        int n = 1;
 
         end_hook(service);
         write_drain_file(service, now);
         tree_thaw(manager->tree, service->place);
+        if (goes_to_tree)
+                n = tree_gather(manager->tree, service->place);
         __atomic_store_n(&words->signal_intent, words->signal_intent + 1, __ATOMIC_SEQ_CST);
-        n = goes_to_tree ? signal_tree(service, rung->signal) : signal_main(service, rung->signal);
+        if (n >= 0)
+                n = goes_to_tree ? tree_signal_gathered(manager->tree, rung->signal) : service_send(service, rung->signal);
         __atomic_fetch_or(&words->told, TOLD_ACTION | (goes_to_tree ? TOLD_TREE : 0), __ATOMIC_SEQ_CST);
         __atomic_store_n(&words->signal_sent, words->signal_intent, __ATOMIC_SEQ_CST);
+        if (goes_to_tree && n > 0) /* a stopped process hears nothing: CONT goes with every signal */
+                drop(tree_signal_gathered(manager->tree, SIGCONT));
+        else if (n >= 0)
+                drop(service_send(service, SIGCONT));
         machine_told(manager->machine, service->index, TOLD_ACTION);
         if (goes_to_tree)
                 machine_told(manager->machine, service->index, TOLD_TREE);
@@ -273,10 +270,11 @@ static void clear_away(Service *service) {
         service->status_text = NULL;
 }
 
-/* One at a time: an end or a request that comes meanwhile is not kept waiting. */
-static void do_chores(void *userdata) {
-        Manager *manager = userdata;
+bool service_do_chores(Manager *manager) {
+        unsigned n_done = 0;
 
+        if (!manager->has_chores)
+                return false;
         for (unsigned n = 0; n < manager->n_services; n++) {
                 Service *service = manager->services[manager->next_chore++ % manager->n_services];
 
@@ -287,19 +285,17 @@ static void do_chores(void *userdata) {
                 if (service->needs_telling)
                         tell(service);
                 service->needs_telling = false;
-                loop_post(manager->chores_work);
-                return;
+                if (++n_done == CHORES_MAX)
+                        return true;
         }
-}
-
-int chores_init(Manager *manager) {
-        return loop_add_work(manager->loop, LOOP_PRIORITY_LATER, "chores", do_chores, manager, &manager->chores_work);
+        manager->has_chores = false;
+        return false;
 }
 
 static void clear_soon(Service *service) {
         service->needs_clearing = true;
         service->needs_telling = false;
-        loop_post(service->manager->chores_work);
+        post_chore(service->manager);
         if (service->awaits_empty) {
                 service->awaits_empty = false;
                 service->manager->n_awaiting--;

@@ -21,7 +21,6 @@ typedef struct Service {
         OutputPipe *output;       /* owned; NULL: nothing goes to the log */
         NotifySocket *notify;     /* owned; NULL: it is told of none */
         char *status_text;        /* owned */
-        usec_t leader_since;
         bool has_drain_file, needs_restart;
         bool awaits_end;   /* an exit is known and waits for a look at the tree */
         bool awaits_empty; /* the leader is gone, its tree is not */
@@ -46,8 +45,8 @@ void service_forget_process(Service *service, bool is_hook);
 must_check int service_send(Service *service, int signal);
 /* draind ends: nothing of it may be left in the file system, and nothing unread in its pipe. */
 void service_finish(Service *service);
-/* What signals do not wait for: files to be written and cleared away. */
-must_check int chores_init(Manager *manager);
+/* Some of what signals do not wait for: files to be written and cleared away. true: there is more. */
+must_check bool service_do_chores(Manager *manager);
 
 /* --- service-spawn.c --- */
 void service_start_leader(Service *service, usec_t now);

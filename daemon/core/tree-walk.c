@@ -252,6 +252,16 @@ int tree_signal(Tree *tree, unsigned service, int signal, pid_t exclude) {
         return r < 0 ? r : signal_once(tree, signal, exclude);
 }
 
+int tree_gather(Tree *tree, unsigned service) {
+        int r = walk(tree, service);
+
+        return r < 0 ? r : (int) tree->nodes.n;
+}
+
+int tree_signal_gathered(Tree *tree, int signal) {
+        return signal_once(tree, signal, 0);
+}
+
 static void on_keeper_child(pid_t pid, void *userdata) {
         Tree *tree = userdata;
 

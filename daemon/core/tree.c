@@ -270,13 +270,27 @@ int tree_add_root(Tree *tree, unsigned index, pid_t pid, int pidfd) {
         return 0;
 }
 
+void tree_forget_ignored(Tree *tree, pid_t pid) {
+        const PidEntry *root = pid_table_find(&tree->roots, pid);
+
+        if (root && root->service == TREE_IGNORED && pid != tree->self)
+                pid_table_remove(&tree->roots, pid);
+}
+
 void tree_remove_root(Tree *tree, pid_t pid) {
         const PidEntry *root = pid_table_find(&tree->roots, pid);
 
         if (!root || pid == tree->self)
                 return;
-        if (root->service != TREE_IGNORED)
-                tree->services[root->service].n_roots--;
+        if (root->service != TREE_IGNORED) {
+                TreeService *service = &tree->services[root->service];
+
+                service->n_roots--;
+                /* It was alive by this root alone: the next look is not surprised that it finds nothing. */
+                if (service->n_roots == 0 && service->alive_look == tree->look && service->stranger_look != tree->look
+                    && service->populated_look != tree->look && tree->n_alive > 0)
+                        tree->n_alive--;
+        }
         pid_table_remove(&tree->roots, pid);
 }
 

@@ -33,6 +33,8 @@ static inline void tree_freep(Tree **tree) { *tree = tree_free(*tree); }
 char *tree_mark_format(char *buf, size_t size, const char *instance, const char *name);
 /* pid is the core's own business (a helper that is the keeper's child): no service's, no stray. Swept all the same. */
 must_check int tree_ignore(Tree *tree, pid_t pid);
+/* It has been reaped. Fine for others, too. */
+void tree_forget_ignored(Tree *tree, pid_t pid);
 
 /* The name of a service, for its mark and its cgroup; borrowed. Called once for each before anything else. */
 void tree_name(Tree *tree, unsigned service, const char *name);
@@ -65,6 +67,10 @@ unsigned tree_list_strays(Tree *tree, void (*on_process)(const TreeProcess *proc
 /* Looks, then sends the signal to every process of the service, through pidfds, never to a pid that may be another's.
  * SIGKILL repeats until a pass finds nobody new (bounded). exclude: a pid to leave out, or 0. The number signalled, or -errno. */
 must_check int tree_signal(Tree *tree, unsigned service, int signal, pid_t exclude);
+/* The same in two steps, for who has to note what comes between them: finds the processes (how many, or -errno); sends
+ * to those that were found last (how many were there still). */
+must_check int tree_gather(Tree *tree, unsigned service);
+int tree_signal_gathered(Tree *tree, int signal);
 /* Thaws a frozen cgroup. */
 void tree_thaw(Tree *tree, unsigned service);
 /* KILL to everything below the keeper but the core: the last sweep. The number of processes that lived when it
