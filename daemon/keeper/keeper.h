@@ -6,30 +6,22 @@
 
 #include <signal.h> /* siginfo_t, by value */
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/socket.h>
-#include <sys/types.h>
 #include <sys/un.h> /* sockaddr_un, by value */
 
 #include "../../protocol/base.h"
 #include "../../protocol/clock.h" /* usec_t, by value */
-#include "../../protocol/exit-record.h"
 #include "../../protocol/log.h"
 #include "../../protocol/ring.h"
 #include "store.h" /* STORE_MAX */
 
 #define KEEPER_EXIT_GIVEN_UP 70
 #define KEEPER_SIGNAL_MAX    64
+#define KEEPER_FDS_MAX       (STORE_MAX + 512u) /* for one core */
 #define KEEPER_SIGNALS_KEPT  3u /* of one kind while the ring is full: three TERM are three steps */
 #define KEEPER_RESTART_USEC  (2 * USEC_PER_SEC)
 
 #define say(level, ...) log_message(level, __VA_ARGS__)
-
-/* Signals of one kind that wait for room in the ring. */
-typedef struct KeeperSignal {
-        unsigned n_pending;
-        RingRecord record;
-} KeeperSignal;
 
 /* What is known of the core's health, and when to look after it next. */
 typedef struct KeeperWatch {
@@ -63,9 +55,12 @@ typedef struct Keeper {
         unsigned n_deaths;
         KeeperWatch watch;
 
-        KeeperSignal signals[KEEPER_SIGNAL_MAX + 1];
-        bool has_pending_signal;
-        bool must_reap;
+        struct {
+                unsigned n_pending;
+                RingRecord record;
+        } signals[KEEPER_SIGNAL_MAX + 1]; /* by number: what waits for room in the ring */
+        bool has_pending_signal, must_reap;
+        unsigned n_asked; /* how often to end */
         bool is_given_up, is_over;
         int exit_status;
 } Keeper;
@@ -88,14 +83,33 @@ void reap_retry(Keeper *k);
 must_check int respawn_init(Keeper *k, char **argv);
 /* Starts a core. When that fails it is tried again a moment later. */
 void respawn_core(Keeper *k, usec_t now);
+/* In a child before exec: moves sources[i], all different, to FDS_FIRST + i, without CLOEXEC. 0 or -errno. */
+must_check int respawn_place_fds(int *sources, unsigned n);
 /* The core has ended: the end of everything, a new core, or the last rites. */
 void respawn_on_exit(Keeper *k, usec_t now);
 
-/* place.c: fds in the order that a started program expects. */
+/* notify.c: both sides of systemd's notify protocol. Of what the core sends to us, fds go to the store, and what is
+ * meant for systemd goes up; anything else is ignored. */
 
-#define PLACE_MAX (STORE_MAX + 512u)
-/* In a child before exec: moves sources[i], all different, to FDS_FIRST + i, without CLOEXEC. Changes sources. 0 or -errno. */
-must_check int place_fds(int *sources, unsigned n);
+#define NOTIFY_MESSAGE_MAX 65536u
+#define NOTIFY_ALL         65536u /* far more than a socket's queue holds: an end in any case */
+
+typedef struct NotifyMessage {
+        bool is_store, is_remove;
+        char name[STORE_NAME_MAX + 2]; /* FDNAME=, cut where it is too long, so that the store refuses it */
+        size_t upstream_length;        /* 0: nothing for systemd */
+} NotifyMessage;
+
+/* Pure. upstream: room for length + 1 bytes, gets the assignments that are meant for systemd, NUL-ended.
+ * false: no message of this protocol, nothing was written. */
+bool notify_parse(const char *text, size_t length, NotifyMessage *ret, char *upstream);
+
+/* Opens the keeper's own socket, and one to systemd where NOTIFY_SOCKET= names it. 0 or -errno. */
+must_check int notify_open(Keeper *k);
+/* Reads what the core has sent, at most n_max datagrams. */
+void notify_read(Keeper *k, unsigned n_max);
+/* One datagram to systemd; dropped when it would block. */
+void notify_upstream(Keeper *k, const char *text);
 
 /* watch.c: whether the core is alive. */
 
@@ -103,6 +117,8 @@ must_check int place_fds(int *sources, unsigned n);
 void watch_init(Keeper *k);
 /* A new core was started. */
 void watch_on_spawn(Keeper *k, usec_t now);
+/* Sleeps until then, or until something comes, and takes that in. */
+void watch_wait(Keeper *k, usec_t until);
 /* Whatever is due by now: pings, the end of patience, a core to be started. Returns when it has to be called next. */
 usec_t watch_tick(Keeper *k, usec_t now);
 /* Tells systemd that we live, when it is time, which is returned. */
@@ -114,11 +130,3 @@ usec_t watch_upstream(Keeper *k, usec_t now);
 void last_rites_perform(Keeper *k);
 /* KILL to all that is left, until nobody is or only those remain who cannot be killed. */
 void last_rites_sweep(Keeper *k);
-
-/* descendants.c: everybody who descends from a process. */
-
-/* Sends the signal to every descendant of ours, however deep (and CONT after TERM, for those who are stopped);
- * never touches a process that is not one of them. */
-void descendants_signal(int signal);
-/* Names those who were found last and are still there. */
-void descendants_tell(void);

@@ -1,7 +1,6 @@
 #include "keeper.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -10,26 +9,20 @@
 
 #include "../../protocol/fds.h"
 #include "config.h"
-#include "notify.h"
-
-#define NOTIFY_BATCH 64
 
 static Keeper keeper; /* zeroed memory of its own: the whole state */
 
 static const char main_help[] =
         "Usage: draind [-c FILE|DIR]\n"
         "       draind [--grace SPAN] [--stop-signals LADDER] [--withdraw SPAN] [--name NAME] -- COMMAND [ARG ...]\n"
-        "\n"
-        "Runs services, and stops them well.\n"
-        "\n"
+        "\nRuns services, and stops them well.\n\n"
         "  -c FILE|DIR            read this configuration instead of the system's\n"
         "  --grace SPAN           how long a drain may take in all, such as 30s\n"
         "  --stop-signals LADDER  signals and their time, such as TERM:8s,INT:2s; KILL always follows\n"
         "  --withdraw SPAN        how long to keep serving after a drain was asked for\n"
         "  --name NAME            the name of the one service\n"
         "  --help, --version      print this, or the version, and exit\n"
-        "\n"
-        "See draind(8), draind.conf(5) and drainctl(1).\n";
+        "\nSee draind(8), draind.conf(5) and drainctl(1).\n";
 
 /* --help and --version are ours; everything else is checked by draind-config, which knows the rest. */
 static bool main_answers(char **argv) {
@@ -39,7 +32,7 @@ static bool main_answers(char **argv) {
 
                 if (!is_help && strcmp(*arg, "--version") != 0)
                         continue;
-                (void) !write(STDOUT_FILENO, text, strlen(text)); /* not stdio, which allocates; a reader who is gone wants nothing */
+                drop(write(STDOUT_FILENO, text, strlen(text))); /* a reader who is gone wants nothing */
                 return true;
         }
         return false;
@@ -104,26 +97,7 @@ static int main_init(Keeper *k, char **argv) {
         r = main_open_fds(k);
         if (r == 0)
                 r = notify_open(k);
-        return r < 0 ? r : respawn_init(k, argv);
-}
-
-static void main_wait(Keeper *k, usec_t until) {
-        struct pollfd fds[] = {
-                { .fd = k->signal_fd, .events = POLLIN },
-                { .fd = k->notify_fd, .events = POLLIN },
-                { .fd = k->room_fd, .events = POLLIN },
-        };
-
-        log_flush();
-        (void) poll(fds, n_elements(fds), k->must_reap ? 0 : usec_to_poll(usec_left(until, clock_now_usec())));
-        if (fds[0].revents)
-                reap_signals(k, clock_now_usec());
-        if (fds[1].revents)
-                notify_read(k, NOTIFY_BATCH);
-        if (fds[2].revents)
-                (void) eventfd_clear(k->room_fd);
-        if (k->ring->starved) /* whoever made room may have died before it could say so */
-                reap_retry(k);
+        return r == 0 ? respawn_init(k, argv) : r;
 }
 
 static int main_run(Keeper *k) {
@@ -131,7 +105,7 @@ static int main_run(Keeper *k) {
 
         respawn_core(k, clock_now_usec());
         while (!k->is_over) {
-                main_wait(k, next);
+                watch_wait(k, next);
                 if (k->must_reap)
                         reap_children(k);
                 if (k->has_core_exited)

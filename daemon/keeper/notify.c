@@ -1,18 +1,17 @@
-#include "notify.h"
+#include "keeper.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "../../protocol/fds.h" /* notify_address() */
-#include "keeper.h"
 
 #define NOTIFY_BUFFER (8 * 1024 * 1024)
 
 /* Ours, or systemd's only from the process that it knows: these never go up. */
 static bool notify_is_kept_back(const char *line) {
         static const char *const keys[] = {
-                "FDSTORE=", "FDSTOREREMOVE=", "FDNAME=", "FDPOLL=", "BARRIER=", "MAINPID=", "MAINPIDFD=", "MAINPIDFDID=",
-                "WATCHDOG=", "WATCHDOG_USEC=", "NOTIFYACCESS=",
+                "FDSTORE=", "FDSTOREREMOVE=", "FDNAME=", "FDPOLL=", "BARRIER=", "MAINPID=", "MAINPIDFD=",
+                "MAINPIDFDID=", "WATCHDOG=", "WATCHDOG_USEC=", "NOTIFYACCESS=",
         };
 
         for (size_t i = 0; i < n_elements(keys); i++)
@@ -67,21 +66,7 @@ static void notify_handle(Keeper *k, const char *text, size_t length, int *fd) {
         }
         /* The fd of a barrier is closed by our caller: all that was sent before it has been read by now. */
         if (message.upstream_length > 0)
-                notify_upstream(k, upstream, message.upstream_length);
-}
-
-/* Anybody can reach an abstract socket, so only the core is heard. Between its end and our last look its pid may become
- * somebody else's: only of our own user, who could as well have changed the core itself. */
-static bool notify_is_from_core(const Keeper *k, struct msghdr *header) {
-        struct ucred sender;
-
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS)
-                        continue;
-                memcpy(&sender, CMSG_DATA(c), sizeof(sender));
-                return sender.pid > 0 && sender.pid == k->core && sender.uid == getuid();
-        }
-        return false;
+                notify_upstream(k, upstream);
 }
 
 static void notify_take(Keeper *k) {
@@ -103,15 +88,17 @@ static void notify_take(Keeper *k) {
                 if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
                         memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
         if (header.msg_flags & MSG_CTRUNC || fds[1] >= 0)
-                say(LOG_WARNING, "Cannot receive file descriptors from the core: more than one came, or too many are open.");
+                say(LOG_WARNING, "Cannot receive file descriptors from the core: one at a time, or too many are open.");
         else if (!(header.msg_flags & MSG_TRUNC))
                 notify_handle(k, text, (size_t) length, &fds[0]);
         (void) fd_close(fds[0]);
         (void) fd_close(fds[1]);
 }
 
-/* Looked at before it is taken: the fds of a stranger never become ours, for to close a file on a hung file system could
- * block us. */
+/* Anybody can reach an abstract socket, so only the core is heard. Between its end and our last look its pid may become
+ * somebody else's: of our own user or not heard, and that one could as well have changed the core itself.
+ * Looked at before it is taken: the fds of a stranger never become ours, for to close a file on a hung file system
+ * could block us. */
 void notify_read(Keeper *k, unsigned n_max) {
         for (unsigned i = 0; i < n_max; i++) {
                 union {
@@ -119,10 +106,13 @@ void notify_read(Keeper *k, unsigned n_max) {
                         char bytes[CMSG_SPACE(sizeof(struct ucred))];
                 } control;
                 struct msghdr header = { .msg_control = &control, .msg_controllen = sizeof(control) };
+                struct ucred sender = { 0 };
 
                 if (recvmsg(k->notify_fd, &header, MSG_DONTWAIT | MSG_PEEK | MSG_CMSG_CLOEXEC) < 0)
                         return;
-                if (notify_is_from_core(k, &header))
+                if (CMSG_FIRSTHDR(&header) && control.align.cmsg_type == SCM_CREDENTIALS)
+                        memcpy(&sender, CMSG_DATA(&control.align), sizeof(sender));
+                if (sender.pid > 0 && sender.pid == k->core && sender.uid == getuid())
                         notify_take(k);
                 else
                         (void) !recv(k->notify_fd, NULL, 0, MSG_DONTWAIT);
@@ -154,8 +144,8 @@ int notify_open(Keeper *k) {
         return 0;
 }
 
-void notify_upstream(Keeper *k, const char *text, size_t length) {
+void notify_upstream(Keeper *k, const char *text) {
         /* Lossy on purpose: systemd gets the next one, and nothing here may wait for it. EBADF: nobody listens. */
-        (void) sendto(k->upstream_fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *) &k->upstream,
+        (void) sendto(k->upstream_fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *) &k->upstream,
                       k->upstream_size);
 }

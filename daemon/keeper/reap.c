@@ -13,30 +13,11 @@ typedef struct KernelUsage {
         long user_sec, user_usec, system_sec, system_usec, max_rss_kib, rest[13];
 } KernelUsage;
 
-/* One dead child: false when there is none. flags: WNOWAIT leaves it dead. glibc's waitid() has no rusage. */
+/* A dead child: false when there is none. flags: WNOWAIT leaves it dead. glibc's waitid() has no rusage. */
 static bool reap_wait(idtype_t type, pid_t pid, int flags, siginfo_t *ret, KernelUsage *ret_usage) {
         ret->si_pid = 0;
-        return syscall(SYS_waitid, type, pid, ret, WEXITED | WNOHANG | __WALL | flags, ret_usage) == 0 && ret->si_pid > 0;
-}
-
-static RingRecord reap_record(const siginfo_t *si, const KernelUsage *usage, usec_t now) {
-        return (RingRecord) {
-                .kind = RING_EXIT,
-                .pid = si->si_pid,
-                .code = si->si_code,
-                .status = si->si_status,
-                .uid = si->si_uid,
-                .time_usec = now,
-                .user_usec = (uint64_t) usage->user_sec * USEC_PER_SEC + (uint64_t) usage->user_usec,
-                .system_usec = (uint64_t) usage->system_sec * USEC_PER_SEC + (uint64_t) usage->system_usec,
-                .max_rss_kib = (uint64_t) usage->max_rss_kib,
-        };
-}
-
-static void reap_note_core(Keeper *k, const siginfo_t *si, bool is_reaped) {
-        k->core_exit = *si;
-        k->has_core_exited = true;
-        k->is_core_reaped = is_reaped;
+        flags |= WEXITED | WNOHANG | __WALL;
+        return syscall(SYS_waitid, type, pid, ret, flags, ret_usage) == 0 && ret->si_pid > 0;
 }
 
 /* SIGCHLD may stand for many deaths. While a core takes over: record first, reap second. A pid that it finds without
@@ -52,19 +33,31 @@ void reap_children(Keeper *k) {
 
         k->must_reap = false;
         /* Seen even when the ring is full: who else should empty it? */
-        if (k->core > 0 && reap_wait(P_PID, k->core, WNOWAIT, &si, &usage))
-                reap_note_core(k, &si, false);
+        k->has_core_exited = k->core > 0 && reap_wait(P_PID, k->core, WNOWAIT, &k->core_exit, &usage);
+        k->is_core_reaped = false;
         while (!k->has_core_exited && !k->has_pending_signal && n < REAP_BATCH) {
                 bool is_looked_at = k->watch.is_starting || !ring_has_room(k->ring);
                 RingRecord record;
 
                 if (!reap_wait(P_ALL, 0, is_looked_at ? WNOWAIT : 0, &si, &usage))
-                        break; /* no children, or everyone left is alive */
+                        break;
                 if (si.si_pid == k->core) {
-                        reap_note_core(k, &si, !is_looked_at);
+                        k->core_exit = si;
+                        k->is_core_reaped = !is_looked_at;
+                        k->has_core_exited = true;
                         break;
                 }
-                record = reap_record(&si, &usage, now);
+                record = (RingRecord) {
+                        .kind = RING_EXIT,
+                        .pid = si.si_pid,
+                        .code = si.si_code,
+                        .status = si.si_status,
+                        .uid = si.si_uid,
+                        .time_usec = now,
+                        .user_usec = (uint64_t) usage.user_sec * USEC_PER_SEC + (uint64_t) usage.user_usec,
+                        .system_usec = (uint64_t) usage.system_sec * USEC_PER_SEC + (uint64_t) usage.system_usec,
+                        .max_rss_kib = (uint64_t) usage.max_rss_kib,
+                };
                 if (!ring_put(k->ring, &record))
                         break;
                 n++;
@@ -84,13 +77,13 @@ bool reap_silently(void) {
         return pid == 0;
 }
 
-/* Writes the signals that wait, up to the first for which the ring has no room. Nothing overtakes that one: whoever writes
- * says that we do not wait for room. */
+/* Writes the signals that wait, up to the first for which the ring has no room. Nothing overtakes that one: whoever
+ * writes says that we do not wait for room. */
 static void reap_put_signals(Keeper *k) {
         k->has_pending_signal = true;
-        for (KeeperSignal *signal = k->signals; signal < k->signals + n_elements(k->signals); signal++)
-                for (; signal->n_pending > 0; signal->n_pending--) {
-                        if (!ring_put(k->ring, &signal->record))
+        for (size_t i = 0; i < n_elements(k->signals); i++)
+                for (; k->signals[i].n_pending > 0; k->signals[i].n_pending--) {
+                        if (!ring_put(k->ring, &k->signals[i].record))
                                 return;
                         eventfd_signal(k->event_fd);
                 }
@@ -98,11 +91,10 @@ static void reap_put_signals(Keeper *k) {
 }
 
 static void reap_note_signal(Keeper *k, const struct signalfd_siginfo *info, usec_t now) {
-        KeeperSignal *signal = &k->signals[info->ssi_signo % n_elements(k->signals)];
+        const unsigned number = info->ssi_signo % n_elements(k->signals);
 
-        if (signal->n_pending < KEEPER_SIGNALS_KEPT)
-                signal->n_pending++;
-        signal->record = (RingRecord) {
+        k->signals[number].n_pending += k->signals[number].n_pending < KEEPER_SIGNALS_KEPT;
+        k->signals[number].record = (RingRecord) {
                 .kind = RING_SIGNAL,
                 .pid = (int32_t) info->ssi_pid,
                 .code = info->ssi_code,
@@ -110,6 +102,7 @@ static void reap_note_signal(Keeper *k, const struct signalfd_siginfo *info, use
                 .uid = info->ssi_uid,
                 .time_usec = now,
         };
+        k->n_asked += info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT;
         if (info->ssi_signo == SIGUSR2 && k->restart == USEC_INFINITY)
                 k->restart = usec_add(now, KEEPER_RESTART_USEC);
         reap_put_signals(k); /* one by one, so that they stay in order while there is room */

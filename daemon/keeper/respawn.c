@@ -1,5 +1,6 @@
 #include "keeper.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include "../../protocol/fds.h"
 #include "../../protocol/log-text.h"
 #include "config.h"
-#include "notify.h"
 
 #define RESPAWN_RETRY_USEC     (100 * USEC_PER_MSEC)
 #define RESPAWN_DEATHS_USEC    (10 * USEC_PER_SEC)
@@ -23,47 +23,35 @@
 static InheritedFd respawn_inherited[RESPAWN_INHERITED_MAX]; /* owned, kept to the end */
 static unsigned respawn_n_inherited;
 
-static char respawn_paths[2][PATH_MAX]; /* beside ourselves; else where it was installed */
-static char respawn_names[RESPAWN_NAMES_MAX], respawn_count[32], respawn_pid[32], respawn_notify[96]; /* of environ */
+static char respawn_path[PATH_MAX];
+static char respawn_names[RESPAWN_NAMES_MAX], respawn_notify[96]; /* of environ, with the next two */
+static char respawn_count[32] = "LISTEN_FDS=", respawn_pid[32] = "LISTEN_PID=";
 static LogText respawn_list;
-static int respawn_fds[PLACE_MAX];
+static int respawn_fds[KEEPER_FDS_MAX];
 static unsigned respawn_n_fds;
 static int *respawn_error; /* shared with the child: what exec said */
 
-/* The environment is ours, changed here once; the strings that belong to us are rewritten for each core. */
-static int respawn_prepare_environment(const Keeper *k) {
-        static const char *const not_for_core[] = { "LISTEN_PIDFDID", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE" };
-
-        for (size_t i = 0; i < n_elements(not_for_core); i++)
-                (void) unsetenv(not_for_core[i]); /* cannot fail: the name is valid */
-        (void) snprintf(respawn_names, sizeof(respawn_names), "LISTEN_FDNAMES=");
-        (void) snprintf(respawn_count, sizeof(respawn_count), "LISTEN_FDS=");
-        (void) snprintf(respawn_pid, sizeof(respawn_pid), "LISTEN_PID=");
-        (void) snprintf(respawn_notify, sizeof(respawn_notify), "NOTIFY_SOCKET=%s", k->notify_address);
-        return putenv(respawn_names) || putenv(respawn_count) || putenv(respawn_pid) || putenv(respawn_notify) ? -ENOMEM : 0;
-}
-
+/* Beside ourselves, else where it was installed. Once: after an upgrade the link would name a deleted file. */
 static void respawn_find_core(void) {
         static const char core[] = "draind-core";
-        ssize_t n = readlink("/proc/self/exe", respawn_paths[0], PATH_MAX - sizeof(core));
+        ssize_t n = readlink("/proc/self/exe", respawn_path, PATH_MAX - sizeof(core));
         char *slash;
 
-        respawn_paths[0][n > 0 ? n : 0] = '\0';
-        slash = strrchr(respawn_paths[0], '/');
-        if (slash) /* looked up once: after an upgrade the link would name a deleted file */
+        respawn_path[n > 0 ? n : 0] = '\0';
+        slash = strrchr(respawn_path, '/');
+        if (slash)
                 memcpy(slash + 1, core, sizeof(core));
-        (void) snprintf(respawn_paths[1], PATH_MAX, "%s/%s", DRAIND_LIBEXECDIR, core);
-}
-
-/* fds that nobody announced (a shell's, a lock's) stay open here and go no further. */
-static void respawn_hide_others(void) {
-        if (syscall(SYS_close_range, FDS_FIRST, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) < 0) /* until Linux 5.11 is the baseline */
-                for (int fd = FDS_FIRST; fd < 1024; fd++)
-                        drop(fd_set_cloexec(fd, true)); /* most are not open */
+        if (access(respawn_path, X_OK) < 0)
+                (void) snprintf(respawn_path, sizeof(respawn_path), "%s/%s", DRAIND_LIBEXECDIR, core);
 }
 
 int respawn_init(Keeper *k, char **argv) {
-        respawn_hide_others();
+        static const char *const not_for_core[] = { "LISTEN_PIDFDID", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE" };
+
+        /* fds that nobody announced (a shell's, a lock's) stay open here and go no further. */
+        if (syscall(SYS_close_range, FDS_FIRST, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) < 0) /* before Linux 5.11 */
+                for (int fd = FDS_FIRST; fd < 1024; fd++)
+                        drop(fd_set_cloexec(fd, true)); /* most are not open */
         respawn_n_inherited = inherited_fds_take(respawn_inherited, RESPAWN_INHERITED_MAX);
         respawn_find_core();
         respawn_error = mmap(NULL, sizeof(*respawn_error), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -71,7 +59,14 @@ int respawn_init(Keeper *k, char **argv) {
                 return -errno;
         k->argv = argv;
         k->argv[0] = (char *) "draind-core";
-        return respawn_prepare_environment(k);
+        /* The environment is changed here once; the strings that belong to us are rewritten for each core. */
+        for (size_t i = 0; i < n_elements(not_for_core); i++)
+                (void) unsetenv(not_for_core[i]); /* cannot fail: the name is valid */
+        (void) snprintf(respawn_names, sizeof(respawn_names), "LISTEN_FDNAMES=");
+        (void) snprintf(respawn_notify, sizeof(respawn_notify), "NOTIFY_SOCKET=%s", k->notify_address);
+        if (putenv(respawn_names) || putenv(respawn_count) || putenv(respawn_pid) || putenv(respawn_notify))
+                return -ENOMEM;
+        return 0;
 }
 
 /* The limits of the store and of what is inherited leave room for each. */
@@ -82,6 +77,8 @@ static void respawn_add(int fd, const char *name) {
 
 /* Writes the list of fds and the strings that announce it. */
 static void respawn_announce(const Keeper *k) {
+        const char *name;
+
         respawn_list = (LogText) { .bytes = respawn_names, .size = sizeof(respawn_names) };
         log_text_string(&respawn_list, "LISTEN_FDNAMES=");
         respawn_n_fds = 0;
@@ -89,19 +86,54 @@ static void respawn_announce(const Keeper *k) {
         respawn_add(k->event_fd, RING_EVENT_FDNAME);
         respawn_add(k->room_fd, RING_ROOM_FDNAME);
         for (unsigned i = 0; i < respawn_n_inherited; i++) {
-                const char *name = respawn_inherited[i].name;
-                bool is_usable = *name && respawn_list.length + strlen(name) < RESPAWN_OWN_NAMES_MAX;
-
-                respawn_add(respawn_inherited[i].fd, is_usable ? name : "unknown"); /* as sd_listen_fds_with_names(3) has it */
+                name = respawn_inherited[i].name;
+                if (*name == '\0' || respawn_list.length + strlen(name) >= RESPAWN_OWN_NAMES_MAX)
+                        name = "unknown"; /* as sd_listen_fds_with_names(3) has it */
+                respawn_add(respawn_inherited[i].fd, name);
         }
         for (unsigned i = 0; i < store_count(); i++) {
-                const char *name;
                 int fd = store_get(i, &name);
 
                 respawn_add(fd, name);
         }
         log_text_bytes(&respawn_list, "", 1);
         (void) snprintf(respawn_count, sizeof(respawn_count), "LISTEN_FDS=%u", respawn_n_fds);
+}
+
+/* A move of many fds at once, where the place of one may be held by another whose turn comes later: that one is
+ * set aside. Each source is closed once it is placed, so there is never more than one fd above those that stay. */
+int respawn_place_fds(int *sources, unsigned n) {
+        static uint16_t holders[KEEPER_FDS_MAX]; /* index plus one of the fd that still lies in this place; 0: nobody */
+
+        _Static_assert(KEEPER_FDS_MAX < UINT16_MAX, "an index fits");
+        if (n > KEEPER_FDS_MAX)
+                return -E2BIG;
+        memset(holders, 0, sizeof(holders));
+        for (unsigned i = 0; i < n; i++)
+                if (sources[i] >= FDS_FIRST && sources[i] < FDS_FIRST + (int) n)
+                        holders[sources[i] - FDS_FIRST] = (uint16_t) (i + 1);
+        for (unsigned i = 0; i < n; i++) {
+                int place = FDS_FIRST + (int) i, source = sources[i];
+
+                if (source == place) {
+                        if (fd_set_cloexec(place, false) < 0)
+                                return -errno;
+                        continue;
+                }
+                if (holders[i] > 0) {
+                        int aside = fcntl(place, F_DUPFD_CLOEXEC, FDS_FIRST + (int) n);
+
+                        if (aside < 0)
+                                return -errno;
+                        sources[holders[i] - 1] = aside;
+                }
+                if (dup2(source, place) < 0)
+                        return -errno;
+                if (source >= FDS_FIRST && source < FDS_FIRST + (int) n)
+                        holders[source - FDS_FIRST] = 0;
+                (void) fd_close(source);
+        }
+        return 0;
 }
 
 /* Between fork and exec: system calls only. Signals are blocked until the very end, so one that comes early
@@ -113,15 +145,13 @@ static _Noreturn void respawn_child(const Keeper *k) {
         if (getppid() != k->pid)
                 _exit(RESPAWN_CANNOT_EXECUTE); /* the keeper died before the kernel was asked to tell us */
         (void) setpgid(0, 0); /* Ctrl-C is for the keeper alone; cannot fail in a fresh child */
-        *respawn_error = -place_fds(respawn_fds, respawn_n_fds);
+        *respawn_error = -respawn_place_fds(respawn_fds, respawn_n_fds);
         if (*respawn_error != 0)
                 _exit(RESPAWN_CANNOT_EXECUTE);
         (void) snprintf(respawn_pid, sizeof(respawn_pid), "LISTEN_PID=%d", (int) getpid());
         (void) sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        (void) execv(respawn_paths[0], k->argv);
-        if (errno == ENOENT)
-                (void) execv(respawn_paths[1], k->argv);
+        (void) execv(respawn_path, k->argv);
         *respawn_error = errno;
         _exit(RESPAWN_CANNOT_EXECUTE);
 }
@@ -151,27 +181,9 @@ void respawn_core(Keeper *k, usec_t now) {
         watch_on_spawn(k, now);
 }
 
-/* Whether it was one death too many. */
-static bool respawn_count_death(Keeper *k, usec_t now) {
-        usec_t oldest;
-
-        k->deaths[k->n_deaths++ % n_elements(k->deaths)] = now;
-        oldest = k->deaths[k->n_deaths % n_elements(k->deaths)];
-        return k->n_deaths >= n_elements(k->deaths) && now - oldest <= RESPAWN_DEATHS_USEC;
-}
-
-static void respawn_say_death(const Keeper *k, bool was_asked) {
-        const char *how = k->core_exit.si_code == CLD_EXITED ? "exited with status" : "was killed by signal";
-
-        if (!was_asked && *respawn_error != 0)
-                say(LOG_ERR, "Cannot execute %s: %s.", respawn_paths[1], strerror(*respawn_error));
-        else
-                say(was_asked ? LOG_INFO : LOG_WARNING, "The core %s %d%s, starting it again.", how, k->core_exit.si_status,
-                    was_asked ? " as asked" : "");
-}
-
 void respawn_on_exit(Keeper *k, usec_t now) {
         bool was_asked = k->restart != USEC_INFINITY;
+        usec_t oldest;
 
         notify_read(k, NOTIFY_ALL); /* what it has stored must not be lost */
         if (!k->is_core_reaped)
@@ -185,8 +197,16 @@ void respawn_on_exit(Keeper *k, usec_t now) {
                 k->is_over = true;
                 return;
         }
-        respawn_say_death(k, was_asked);
-        if (was_asked || !respawn_count_death(k, now)) {
+        if (*respawn_error != 0)
+                say(LOG_ERR, "Cannot execute %s: %s.", respawn_path, strerror(*respawn_error));
+        else
+                say(was_asked ? LOG_INFO : LOG_WARNING, "The core %s %d%s, starting it again.",
+                    k->core_exit.si_code == CLD_EXITED ? "exited with status" : "was killed by signal",
+                    k->core_exit.si_status, was_asked ? " as asked" : "");
+        if (!was_asked)
+                k->deaths[k->n_deaths++ % n_elements(k->deaths)] = now;
+        oldest = k->deaths[k->n_deaths % n_elements(k->deaths)];
+        if (was_asked || oldest == 0 || now - oldest > RESPAWN_DEATHS_USEC) {
                 respawn_core(k, now);
                 return;
         }

@@ -42,7 +42,6 @@ static uint16_t *store_find(const char *name) {
 }
 
 static bool store_name_is_valid(const char *name) {
-        static const char *const taken[] = { RING_FDNAME, RING_EVENT_FDNAME, RING_ROOM_FDNAME };
         size_t length = strlen(name);
 
         if (length == 0 || length > STORE_NAME_MAX)
@@ -50,10 +49,8 @@ static bool store_name_is_valid(const char *name) {
         for (const char *c = name; *c; c++)
                 if (*c <= ' ' || *c > '~' || *c == ':')
                         return false;
-        for (size_t i = 0; i < n_elements(taken); i++)
-                if (strcmp(name, taken[i]) == 0)
-                        return false;
-        return true;
+        return strcmp(name, RING_FDNAME) != 0 && strcmp(name, RING_EVENT_FDNAME) != 0 &&
+               strcmp(name, RING_ROOM_FDNAME) != 0;
 }
 
 int store_put(const char *name, int fd) {
@@ -90,7 +87,6 @@ bool store_remove(const char *name) {
         *link = store_entries[place].next;
         (void) fd_close(store_entries[place].fd);
         store_names_bytes -= strlen(store_entries[place].name) + 1;
-
         last = --store_n;
         if (place != last) {
                 *store_find(store_entries[last].name) = (uint16_t) (place + 1);
@@ -106,9 +102,4 @@ unsigned store_count(void) {
 int store_get(unsigned index, const char **ret_name) {
         *ret_name = store_entries[index].name;
         return store_entries[index].fd;
-}
-
-void store_clear(void) {
-        while (store_n > 0)
-                (void) store_remove(store_entries[store_n - 1].name);
 }

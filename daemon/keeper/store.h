@@ -26,5 +26,3 @@ bool store_remove(const char *name);
 unsigned store_count(void);
 /* The fd and the name in place index, for each index below store_count(). Borrowed until the next change. */
 int store_get(unsigned index, const char **ret_name);
-/* Closes all; for tests. */
-void store_clear(void);

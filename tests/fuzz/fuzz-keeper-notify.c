@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../daemon/keeper/notify.h"
+#include "../../daemon/keeper/keeper.h"
 
 int fuzz_accepted;
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "../../daemon/keeper/notify.h"
+#include "../../daemon/keeper/keeper.h"
 
 static char upstream[NOTIFY_MESSAGE_MAX + 1];
 

@@ -45,7 +45,7 @@ static int place_in_child(const int *wanted, unsigned n) {
                         for (unsigned i = 0; i < n; i++)
                                 if (wanted[i] == number)
                                         make_at(number, i);
-                if (place_fds(sources, n) < 0)
+                if (respawn_place_fds(sources, n) < 0)
                         _exit(3);
                 _exit(is_placed(n) ? 0 : 1);
         }
@@ -96,9 +96,9 @@ static void test_random_permutations(void **state) {
 }
 
 static void test_too_many_are_refused(void **state) {
-        static int sources[PLACE_MAX + 1];
+        static int sources[KEEPER_FDS_MAX + 1];
 
-        assert_int_equal(place_fds(sources, PLACE_MAX + 1), -E2BIG);
+        assert_int_equal(respawn_place_fds(sources, KEEPER_FDS_MAX + 1), -E2BIG);
 }
 
 int main(void) {
