@@ -119,7 +119,7 @@ int link_take_fd(Link *link, const char *name) {
         InheritedFd key = { .fd = -EBADF }, *found;
 
         (void) snprintf(key.name, sizeof(key.name), "%s", name);
-        found = bsearch(&key, link->fds, link->n_fds, sizeof(key), inherited_compare);
+        found = link->n_fds > 0 ? bsearch(&key, link->fds, link->n_fds, sizeof(key), inherited_compare) : NULL;
         return found ? take_fd(found->fd) : -EBADF;
 }
 

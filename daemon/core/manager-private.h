@@ -95,7 +95,6 @@ void exits_take_all(Manager *manager);
 void exits_note_awaiting(Service *service);
 /* Its time is over: takes in all that has ended until now. */
 void exits_settle(Service *service, usec_t now);
-/* The tree of a service is to be looked at soon. */
 void exits_look_soon(Manager *manager);
 
 /* --- manager-effects.c --- */
