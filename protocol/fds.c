@@ -181,3 +181,37 @@ int notify_send(const char *socket_path, const char *text, const int *fds, unsig
                 return errno == ENOBUFS ? -EAGAIN : -errno;
         return 0;
 }
+
+/* A move of many fds at once, where the place of one may be held by another whose turn comes later: that one is
+ * set aside. Each source is closed once it is placed, so there is never more than one fd above those that stay. */
+int fds_place(int *sources, unsigned n, uint16_t *holders) {
+        if (n >= UINT16_MAX)
+                return -E2BIG;
+        /* Index plus one of the fd that still lies in this place; 0: nobody. */
+        memset(holders, 0, n * sizeof(*holders));
+        for (unsigned i = 0; i < n; i++)
+                if (sources[i] >= FDS_FIRST && sources[i] < FDS_FIRST + (int) n)
+                        holders[sources[i] - FDS_FIRST] = (uint16_t) (i + 1);
+        for (unsigned i = 0; i < n; i++) {
+                int place = FDS_FIRST + (int) i, source = sources[i];
+
+                if (source == place) {
+                        if (fd_set_cloexec(place, false) < 0)
+                                return -errno;
+                        continue;
+                }
+                if (holders[i] > 0) {
+                        int aside = fcntl(place, F_DUPFD_CLOEXEC, FDS_FIRST + (int) n);
+
+                        if (aside < 0)
+                                return -errno;
+                        sources[holders[i] - 1] = aside;
+                }
+                if (dup2(source, place) < 0)
+                        return -errno;
+                if (source >= FDS_FIRST && source < FDS_FIRST + (int) n)
+                        holders[source - FDS_FIRST] = 0;
+                (void) fd_close(source);
+        }
+        return 0;
+}

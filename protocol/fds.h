@@ -48,3 +48,7 @@ must_check int notify_address(const char *path, struct sockaddr_un *ret, socklen
  * name; NULL or "" sends nothing and succeeds. fds are borrowed.
  * 0, -EAGAIN (the receiver's queue is full), -EINVAL, or another -errno. */
 must_check int notify_send(const char *socket_path, const char *text, const int *fds, unsigned n_fds);
+
+/* In a child before exec: moves sources[i], all different, to FDS_FIRST + i, without CLOEXEC. holders: scratch, n entries.
+ * 0, -E2BIG (65535 and more) or another -errno. */
+must_check int fds_place(int *sources, unsigned n, uint16_t *holders);

@@ -257,7 +257,9 @@ int tree_add_root(Tree *tree, unsigned index, pid_t pid, int pidfd) {
         r = reserve_for(tree, tree->roots.n + 1);
         if (r < 0)
                 return r;
-        if (procfs_stat(&tree->procfs, pid, &stat) >= 0) /* it may have ended already */
+        /* A pidfd is enough to know it by. Whoever looks at /proc/PID leaves entries in the kernel's cache that cost more to
+         * clear away at the process's end than all that we do about it. */
+        if (pidfd < 0 && procfs_stat(&tree->procfs, pid, &stat) >= 0) /* it may have ended already */
                 entry.start_time = stat.start_time;
         tree_remove_root(tree, pid); /* of another, which ended unheard */
         pid_table_remove(&tree->known, pid);

@@ -60,13 +60,14 @@ typedef struct Keeper {
                 RingRecord record;
         } signals[KEEPER_SIGNAL_MAX + 1]; /* by number: what waits for room in the ring */
         bool has_pending_signal, must_reap;
+        pid_t told;              /* a child that SIGCHLD names, 0: none */
+        usec_t scan, scan_after; /* a look for anybody: when it is due, and when at the earliest */
         unsigned n_asked; /* how often to end */
         bool is_given_up, is_over;
         int exit_status;
 } Keeper;
 
 /* reap.c: what ended, and which signals came. */
-
 /* Records and reaps the dead, a bounded batch; sets must_reap when there is more. The end of the core is
  * noted in has_core_exited instead. */
 void reap_children(Keeper *k);
@@ -78,13 +79,10 @@ void reap_signals(Keeper *k, usec_t now);
 void reap_retry(Keeper *k);
 
 /* respawn.c: the life of the core. */
-
 /* Takes over the fds that were inherited, remembers argv and builds the environment. 0 or -errno. */
 must_check int respawn_init(Keeper *k, char **argv);
 /* Starts a core. When that fails it is tried again a moment later. */
 void respawn_core(Keeper *k, usec_t now);
-/* In a child before exec: moves sources[i], all different, to FDS_FIRST + i, without CLOEXEC. 0 or -errno. */
-must_check int respawn_place_fds(int *sources, unsigned n);
 /* The core has ended: the end of everything, a new core, or the last rites. */
 void respawn_on_exit(Keeper *k, usec_t now);
 
@@ -112,7 +110,6 @@ void notify_read(Keeper *k, unsigned n_max);
 void notify_upstream(Keeper *k, const char *text);
 
 /* watch.c: whether the core is alive. */
-
 /* Reads WATCHDOG_USEC= and WATCHDOG_PID=. */
 void watch_init(Keeper *k);
 /* A new core was started. */
@@ -125,7 +122,6 @@ usec_t watch_tick(Keeper *k, usec_t now);
 usec_t watch_upstream(Keeper *k, usec_t now);
 
 /* last-rites.c: the end of all that is left. */
-
 /* TERM to all, and the time that they have; sets is_over and exit_status. The sweep has to follow. */
 void last_rites_perform(Keeper *k);
 /* KILL to all that is left, until nobody is or only those remain who cannot be killed. */

@@ -89,7 +89,7 @@ static int main_init(Keeper *k, char **argv) {
 
         k->pid = getpid();
         k->upstream_fd = -EBADF;
-        k->respawn = k->restart = USEC_INFINITY;
+        k->respawn = k->restart = k->scan = USEC_INFINITY;
         (void) !fd_raise_limit(&old_limit); /* fewer fds are still fds */
         watch_init(k);
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)

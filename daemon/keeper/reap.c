@@ -7,6 +7,7 @@
 #include "../../protocol/fds.h"
 
 #define REAP_BATCH 256u
+#define REAP_SHARE 64u /* a look for anybody is followed by as many times its own duration without one */
 
 /* What the system call writes, which is not what 32-bit C libraries call struct rusage. */
 typedef struct KernelUsage {
@@ -24,9 +25,11 @@ static bool reap_wait(idtype_t type, pid_t pid, int flags, siginfo_t *ret, Kerne
  * a record has then not been reaped, so what it opens is the right process. From its first answer on it holds
  * its children by pidfds, which no other process ever gets into, and a new core is started by nobody but us, when every
  * record is written: so the dead are reaped at once, which halves the system calls of a large crowd.
- * A full ring leaves the dead to the kernel until the core has read. */
+ * A full ring leaves the dead to the kernel until the core has read.
+ * To ask for anybody costs as much as there are children, and most ends are told by their signal: one pid is asked for at
+ * once, and whose signal was lost in another's is looked for at times, so that a thousand ends cost no million steps. */
 void reap_children(Keeper *k) {
-        const usec_t now = clock_now_usec();
+        usec_t now = clock_now_usec();
         unsigned n = 0;
         KernelUsage usage;
         siginfo_t si;
@@ -37,10 +40,21 @@ void reap_children(Keeper *k) {
         k->is_core_reaped = false;
         while (!k->has_core_exited && !k->has_pending_signal && n < REAP_BATCH) {
                 bool is_looked_at = k->watch.is_starting || !ring_has_room(k->ring);
+                const pid_t told = k->told;
                 RingRecord record;
 
-                if (!reap_wait(P_ALL, 0, is_looked_at ? WNOWAIT : 0, &si, &usage))
+                k->told = 0;
+                k->scan = k->scan_after;
+                if (told == 0 && now < k->scan_after)
                         break;
+                if (!reap_wait(told > 0 ? P_PID : P_ALL, told, is_looked_at ? WNOWAIT : 0, &si, &usage)) {
+                        if (told > 0)
+                                continue;
+                        k->scan_after = now + REAP_SHARE * (clock_now_usec() - now) / USEC_PER_MSEC * USEC_PER_MSEC;
+                        k->scan = USEC_INFINITY;
+                        break;
+                }
+                now = clock_now_usec();
                 if (si.si_pid == k->core) {
                         k->core_exit = si;
                         k->is_core_reaped = !is_looked_at;
@@ -113,9 +127,10 @@ void reap_signals(Keeper *k, usec_t now) {
         ssize_t n = read(k->signal_fd, infos, sizeof(infos));
 
         for (size_t i = 0; n > 0 && i < (size_t) n / sizeof(infos[0]); i++) {
-                if (infos[i].ssi_signo == SIGCHLD)
+                if (infos[i].ssi_signo == SIGCHLD) {
                         k->must_reap = true;
-                else
+                        k->told = (pid_t) infos[i].ssi_pid;
+                } else
                         reap_note_signal(k, &infos[i], now);
         }
 }

@@ -28,6 +28,7 @@ static char respawn_names[RESPAWN_NAMES_MAX], respawn_notify[96]; /* of environ,
 static char respawn_count[32] = "LISTEN_FDS=", respawn_pid[32] = "LISTEN_PID=";
 static LogText respawn_list;
 static int respawn_fds[KEEPER_FDS_MAX];
+static uint16_t respawn_holders[KEEPER_FDS_MAX];
 static unsigned respawn_n_fds;
 static int *respawn_error; /* shared with the child: what exec said */
 
@@ -100,42 +101,6 @@ static void respawn_announce(const Keeper *k) {
         (void) snprintf(respawn_count, sizeof(respawn_count), "LISTEN_FDS=%u", respawn_n_fds);
 }
 
-/* A move of many fds at once, where the place of one may be held by another whose turn comes later: that one is
- * set aside. Each source is closed once it is placed, so there is never more than one fd above those that stay. */
-int respawn_place_fds(int *sources, unsigned n) {
-        static uint16_t holders[KEEPER_FDS_MAX]; /* index plus one of the fd that still lies in this place; 0: nobody */
-
-        _Static_assert(KEEPER_FDS_MAX < UINT16_MAX, "an index fits");
-        if (n > KEEPER_FDS_MAX)
-                return -E2BIG;
-        memset(holders, 0, sizeof(holders));
-        for (unsigned i = 0; i < n; i++)
-                if (sources[i] >= FDS_FIRST && sources[i] < FDS_FIRST + (int) n)
-                        holders[sources[i] - FDS_FIRST] = (uint16_t) (i + 1);
-        for (unsigned i = 0; i < n; i++) {
-                int place = FDS_FIRST + (int) i, source = sources[i];
-
-                if (source == place) {
-                        if (fd_set_cloexec(place, false) < 0)
-                                return -errno;
-                        continue;
-                }
-                if (holders[i] > 0) {
-                        int aside = fcntl(place, F_DUPFD_CLOEXEC, FDS_FIRST + (int) n);
-
-                        if (aside < 0)
-                                return -errno;
-                        sources[holders[i] - 1] = aside;
-                }
-                if (dup2(source, place) < 0)
-                        return -errno;
-                if (source >= FDS_FIRST && source < FDS_FIRST + (int) n)
-                        holders[source - FDS_FIRST] = 0;
-                (void) fd_close(source);
-        }
-        return 0;
-}
-
 /* Between fork and exec: system calls only. Signals are blocked until the very end, so one that comes early
  * meets the core. */
 static _Noreturn void respawn_child(const Keeper *k) {
@@ -145,7 +110,7 @@ static _Noreturn void respawn_child(const Keeper *k) {
         if (getppid() != k->pid)
                 _exit(RESPAWN_CANNOT_EXECUTE); /* the keeper died before the kernel was asked to tell us */
         (void) setpgid(0, 0); /* Ctrl-C is for the keeper alone; cannot fail in a fresh child */
-        *respawn_error = -respawn_place_fds(respawn_fds, respawn_n_fds);
+        *respawn_error = -fds_place(respawn_fds, respawn_n_fds, respawn_holders);
         if (*respawn_error != 0)
                 _exit(RESPAWN_CANNOT_EXECUTE);
         (void) snprintf(respawn_pid, sizeof(respawn_pid), "LISTEN_PID=%d", (int) getpid());

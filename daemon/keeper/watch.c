@@ -125,7 +125,9 @@ void watch_wait(Keeper *k, usec_t until) {
         };
 
         log_flush();
+        until = usec_min(until, k->scan);
         (void) poll(fds, n_elements(fds), k->must_reap ? 0 : usec_to_poll(usec_left(until, clock_now_usec())));
+        k->must_reap |= clock_now_usec() >= k->scan;
         if (fds[0].revents)
                 reap_signals(k, clock_now_usec());
         if (fds[1].revents)

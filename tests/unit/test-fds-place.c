@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "../../daemon/keeper/keeper.h"
 #include "../../protocol/fds.h"
 
 /* Each fd is a memfd that holds its own index, so that a mixed-up one is seen. */
@@ -35,6 +34,7 @@ static int place_in_child(const int *wanted, unsigned n) {
         int status;
 
         if (pid == 0) {
+                uint16_t holders[512];
                 int sources[512];
 
                 memcpy(sources, wanted, sizeof(int) * n);
@@ -45,7 +45,7 @@ static int place_in_child(const int *wanted, unsigned n) {
                         for (unsigned i = 0; i < n; i++)
                                 if (wanted[i] == number)
                                         make_at(number, i);
-                if (respawn_place_fds(sources, n) < 0)
+                if (fds_place(sources, n, holders) < 0)
                         _exit(3);
                 _exit(is_placed(n) ? 0 : 1);
         }
@@ -96,9 +96,10 @@ static void test_random_permutations(void **state) {
 }
 
 static void test_too_many_are_refused(void **state) {
-        static int sources[KEEPER_FDS_MAX + 1];
+        static int sources[UINT16_MAX];
+        uint16_t holders[1];
 
-        assert_int_equal(respawn_place_fds(sources, KEEPER_FDS_MAX + 1), -E2BIG);
+        assert_int_equal(fds_place(sources, UINT16_MAX, holders), -E2BIG);
 }
 
 int main(void) {
