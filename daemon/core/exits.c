@@ -31,12 +31,24 @@ static bool is_held_up(const Service *service) {
 
 /* --- what a look brings --- */
 
+/* A pidfd is readable from the end of its process on, so before that end is recorded. */
+static bool is_alive(int pidfd) {
+        struct pollfd end = { .fd = pidfd, .events = POLLIN };
+
+        return pidfd >= 0 && poll(&end, 1, 0) == 0;
+}
+
+/* A moment later, when those who got KILL themselves are gone: mostly nobody is left by then. */
+void exits_sweep_soon(Service *service) {
+        service->needs_sweep = service->manager->has_sweep = true;
+        manager_later(service->manager);
+}
+
 /* Somebody who was born while KILL went round. */
 static void sweep_if_killing(Service *service) {
         if (service_cell(service)->state != SERVICE_KILL)
                 return;
-        service->needs_sweep = true;
-        loop_post(service->manager->sweep_work);
+        exits_sweep_soon(service);
 }
 
 static void settle_end(Service *service, bool is_empty, usec_t now) {
@@ -138,6 +150,8 @@ static void look_now(Manager *manager) {
 void exits_settle(Service *service, usec_t now) {
         Manager *manager = service->manager;
 
+        if (is_alive(service->leader_fd))
+                return; /* that is answer enough, and hundreds may be due in this moment */
         if (link_peek(manager->link, manager->n_unsettled))
                 exits_take_all(manager);
         if ((service->awaits_end || service->awaits_empty) && manager->looked_at < now)
@@ -145,13 +159,6 @@ void exits_settle(Service *service, usec_t now) {
 }
 
 /* --- ends --- */
-
-/* A pidfd is readable from the end of its process on, so before that end is recorded. */
-static bool is_alive(int pidfd) {
-        struct pollfd end = { .fd = pidfd, .events = POLLIN };
-
-        return pidfd >= 0 && poll(&end, 1, 0) == 0;
-}
 
 /* true: somebody waits for this one. */
 static bool take_end(Manager *manager, pid_t pid, int code, int status) {
@@ -304,10 +311,13 @@ int exits_watch(Service *service, bool is_hook) {
 /* --- after KILL --- */
 
 /* Everybody whose leader has got KILL: now the rest of the trees. */
-static void sweep(void *userdata) {
-        Manager *manager = userdata;
-        int r = tree_look(manager->tree);
+void exits_sweep(Manager *manager) {
+        int r;
 
+        if (!manager->has_sweep)
+                return;
+        manager->has_sweep = false;
+        r = tree_look(manager->tree);
         for (unsigned i = 0; i < manager->n_services; i++) {
                 Service *service = manager->services[i];
 
@@ -332,9 +342,6 @@ int exits_init(Manager *manager) {
         if (r < 0)
                 return r;
         r = poller_new(&manager->exits, loop_event(manager->loop), LOOP_PRIORITY_EXITS, "exits");
-        if (r < 0)
-                return r;
-        r = loop_add_work(manager->loop, LOOP_PRIORITY_NOTIFY, "sweep", sweep, manager, &manager->sweep_work);
         if (r < 0)
                 return r;
         return loop_add_fd(manager->loop, link_event_fd(manager->link), EPOLLIN, LOOP_PRIORITY_EXITS, "ring", on_ring, manager,

@@ -136,6 +136,7 @@ void manager_later(Manager *manager) {
 void manager_later_fired(Timer *timer, usec_t now) {
         Manager *manager = container_of(timer, Manager, later_timer);
 
+        exits_sweep(manager);
         records_flush(manager);
         if (service_do_chores(manager))
                 timer_arm(manager->loop, timer, now); /* after what has come meanwhile */

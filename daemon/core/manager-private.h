@@ -50,7 +50,7 @@ struct Manager {
         OperationTimer operation_timers[MACHINE_OPERATIONS_MAX];
         Timer look_timer, verdict_timer, slow_timer, status_timer, later_timer;
         LoopSource *ring_source;
-        LoopWork *sweep_work, *finish_work, *start_work;
+        LoopWork *finish_work, *start_work;
         struct Record *records; /* owned; what is not written down yet */
         Operation noted_operations[NOTED_OPERATIONS_MAX];
         unsigned n_records, n_records_max, n_noted_operations;
@@ -73,7 +73,7 @@ struct Manager {
         int own_signals;        /* signalfd */
         uint64_t old_nofile;
         pid_t keeper;
-        bool is_starting_up, is_ready, is_finishing, is_keeper_gone, has_chores, has_changes;
+        bool is_starting_up, is_ready, is_finishing, is_keeper_gone, has_chores, has_changes, has_sweep;
         struct Api *api;
         struct Reload *reload;
 };
@@ -88,7 +88,6 @@ static inline const Cell *service_cell(const Service *service) {
 
 /* --- exits.c --- */
 must_check int exits_init(Manager *manager);
-/* A process of the service was started or found again. */
 must_check int exits_watch(Service *service, bool is_hook);
 void exits_take_all(Manager *manager);
 /* Whether nothing but the end of its last process is left to wait for: told after a change that no end has led to. */
@@ -96,6 +95,8 @@ void exits_note_awaiting(Service *service);
 /* Its time is over: takes in all that has ended until now. */
 void exits_settle(Service *service, usec_t now);
 void exits_look_soon(Manager *manager);
+void exits_sweep_soon(Service *service);
+void exits_sweep(Manager *manager);
 
 /* --- manager-effects.c --- */
 extern const MachineEffects manager_effects;
@@ -130,8 +131,7 @@ void manager_finish_if_done(Manager *manager);
 void manager_slow_fired(Timer *timer, usec_t now);
 must_check int finish_init(Manager *manager);
 
-/* --- manager.c --- */
-/* A tree that knows the names of all services, by place, and no process. */
+/* --- manager.c: a tree that knows the names of all services, by place, and no process --- */
 must_check int manager_make_tree(Manager *manager, Tree **ret);
 
 /* --- manager-verdict.c --- */

@@ -389,7 +389,6 @@ Manager *manager_free(Manager *manager) {
                 service_free(manager->services[i]);
         free(manager->services);
         loop_remove(manager->ring_source);
-        loop_remove_work(manager->sweep_work);
         loop_remove_work(manager->finish_work);
         loop_remove_work(manager->start_work);
         machine_free(manager->machine);

@@ -241,8 +241,7 @@ static void kill_all(Service *service) {
                 drop(send_to(service->leader_fd, SIGKILL)); /* -ESRCH: it has just ended */
         if (service->hook_fd >= 0)
                 drop(send_to(service->hook_fd, SIGKILL));
-        service->needs_sweep = true;
-        loop_post(service->manager->sweep_work);
+        exits_sweep_soon(service);
         records_kill(service, manager_now(service->manager));
         machine_told(service->manager->machine, service->index, TOLD_ACTION);
 }
