@@ -210,12 +210,16 @@ void link_notify(Link *link, const char *text) {
         drop(send_text(link, text, -EBADF, MSG_DONTWAIT)); /* news for people; the next one comes soon */
 }
 
-void link_set_deadline(Link *link, bool is_draining, usec_t deadline) {
+bool link_set_deadline(Link *link, bool is_draining, usec_t deadline) {
         if (link->ring->deadline_usec == deadline && (link->ring->is_draining != 0) == is_draining)
-                return;
+                return false;
         __atomic_store_n(&link->ring->deadline_usec, deadline, __ATOMIC_SEQ_CST);
         __atomic_store_n(&link->ring->is_draining, is_draining, __ATOMIC_SEQ_CST);
-        eventfd_signal(link->room_fd); /* the keeper looks at it when it is woken */
+        return true;
+}
+
+void link_wake_keeper(Link *link) {
+        eventfd_signal(link->room_fd);
 }
 
 void link_set_grace(Link *link, usec_t grace) {

@@ -39,8 +39,10 @@ void link_unstore_place(Link *link, char letter, unsigned place);
 /* Passed on to the service manager above: "READY=1\nSTATUS=…". Never waits; what does not fit is lost. */
 void link_notify(Link *link, const char *text);
 
-/* The drain of everything and its end; USEC_INFINITY: none. For the keeper's last rites. */
-void link_set_deadline(Link *link, bool is_draining, usec_t deadline);
+/* The drain of everything and its end; USEC_INFINITY: none. For the keeper's last rites. true: it is another than before,
+ * which the keeper takes in when it is woken. */
+must_check bool link_set_deadline(Link *link, bool is_draining, usec_t deadline);
+void link_wake_keeper(Link *link);
 void link_set_grace(Link *link, usec_t grace);
 /* Answers the keeper's ping. */
 void link_pong(Link *link);

@@ -42,5 +42,5 @@ int main(int argc, char **argv) {
                 log_message(LOG_ERR, "The loop has failed: %s.", strerror(-r));
         log_finish(LOG_PATIENCE_MSEC);
         /* What is left goes with the process; freeing thousands of services one by one would only take time. */
-        return r < 0 ? 1 : 0;
+        _exit(r < 0 ? 1 : 0);
 }

@@ -81,7 +81,7 @@ static void pass_deadline(Manager *manager) {
                 if (is_running && (operation->flags & OPERATION_ALL) != 0 && operation->deadline < deadline)
                         deadline = operation->deadline;
         }
-        link_set_deadline(manager->link, deadline != USEC_INFINITY, deadline);
+        manager->has_news |= link_set_deadline(manager->link, deadline != USEC_INFINITY, deadline);
 }
 
 static unsigned place_of(const Manager *manager, const Operation *operation) {

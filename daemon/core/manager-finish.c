@@ -137,6 +137,9 @@ void manager_later_fired(Timer *timer, usec_t now) {
         Manager *manager = container_of(timer, Manager, later_timer);
 
         exits_sweep(manager);
+        if (manager->has_news)
+                link_wake_keeper(manager->link);
+        manager->has_news = false;
         records_flush(manager);
         if (service_do_chores(manager))
                 timer_arm(manager->loop, timer, now); /* after what has come meanwhile */

@@ -73,7 +73,7 @@ struct Manager {
         int own_signals;        /* signalfd */
         uint64_t old_nofile;
         pid_t keeper;
-        bool is_starting_up, is_ready, is_finishing, is_keeper_gone, has_chores, has_changes, has_sweep;
+        bool is_starting_up, is_ready, is_finishing, is_keeper_gone, has_chores, has_changes, has_sweep, has_news;
         struct Api *api;
         struct Reload *reload;
 };

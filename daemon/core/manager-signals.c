@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,17 +9,17 @@
 /* What the signals that the keeper received mean to draind. */
 
 static void find_asker(Cause *cause, pid_t pid) {
-        char path[32], text[sizeof(cause->command) + 1] = "";
-        FILE *file;
+        char path[32], text[sizeof(cause->command) + 1];
+        cleanup(fd_closep) int fd = -EBADF;
+        ssize_t n;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-        file = pid > 0 ? fopen(path, "re") : NULL;
-        if (!file)
-                return;
-        if (fgets(text, sizeof(text), file))
-                text[strcspn(text, "\n")] = '\0';
-        (void) fclose(file);
-        memcpy(cause->command, text, sizeof(cause->command) - 1);
+        fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+        n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+        if (n <= 0)
+                return; /* it has ended, or is of another pid namespace */
+        text[n] = '\0';
+        (void) snprintf(cause->command, sizeof(cause->command), "%.*s", (int) strcspn(text, "\n"), text);
 }
 
 /* The running drain of everything that ends draind, or NULL. */
