@@ -112,9 +112,8 @@ void records_kill(Service *service, usec_t now);
 void records_operation(Manager *manager, const Operation *operation, usec_t now);
 void records_flush(Manager *manager);
 
-/* --- manager-signals.c --- */
+/* --- manager-signals.c; the keeper is gone: everything ends --- */
 void manager_on_signal(Manager *manager, const RingRecord *record, uint64_t position);
-/* The keeper is gone: everything ends. */
 void manager_on_keeper_gone(Manager *manager, int signal);
 
 /* --- manager-notify.c --- */
@@ -148,3 +147,4 @@ struct Reload *reload_free(struct Reload *reload);
 must_check int reload_new(struct Reload **ret, Manager *manager);
 /* An operation or a start is over: what waited for it goes on. */
 void reload_continue(Manager *manager);
+void reload_signalled(Manager *manager); /* HUP: now, or once more after the one that is going on */

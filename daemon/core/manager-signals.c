@@ -75,7 +75,6 @@ static bool was_seen(Manager *manager, uint64_t position) {
 
 void manager_on_signal(Manager *manager, const RingRecord *record, uint64_t position) {
         Cause cause = { .kind = CAUSE_SIGNAL, .signal = record->status, .pid = record->pid, .uid = record->uid };
-        const char *why;
 
         if (was_seen(manager, position))
                 return; /* an earlier core has acted on it, and died before it could say so */
@@ -84,10 +83,9 @@ void manager_on_signal(Manager *manager, const RingRecord *record, uint64_t posi
                 drain_everything(manager, &cause, position + 1, false);
         else if (record->status == SIGQUIT)
                 drain_everything(manager, &cause, position + 1, true);
-        else if (record->status == SIGHUP) {
-                if (manager_reload(manager, false, false, NULL, NULL, &why) != 0)
-                        log_message(LOG_WARNING, "Not reading the configuration again: %s.", why);
-        } else if (record->status == SIGUSR1)
+        else if (record->status == SIGHUP)
+                reload_signalled(manager);
+        else if (record->status == SIGUSR1)
                 say_status(manager);
         else if (record->status == SIGUSR2) {
                 log_message(LOG_NOTICE, "Making way for a new core.");

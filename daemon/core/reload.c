@@ -24,6 +24,8 @@ typedef struct Reload {
         Model *next;         /* owned; waits for what vanished */
         int document;        /* owned, of next */
         bool is_dry, restarts;
+        bool is_read;        /* the loader has done its work and may be freed */
+        bool is_asked_again; /* while it was going on: the files may have changed since */
         ReloadDone done;
         void *userdata;
         ReloadOutcome outcome;
@@ -373,6 +375,7 @@ static void conclude(Reload *reload) {
         reload_outcome_done(&reload->outcome);
         reload->next = model_free(reload->next);
         reload->document = fd_close(reload->document);
+        loop_post(reload->free_work);
 }
 
 static void refuse(Reload *reload, const char *text) {
@@ -451,10 +454,28 @@ void reload_continue(Manager *manager) {
         apply(reload);
 }
 
-static void free_loader(void *userdata) {
+static void after_reading(void *userdata) {
         Reload *reload = userdata;
 
-        reload->loader = loader_free(reload->loader);
+        if (reload->is_read)
+                reload->loader = loader_free(reload->loader);
+        reload->is_read = false;
+        if (reload->phase != RELOAD_IDLE || reload->loader || !reload->is_asked_again)
+                return;
+        reload->is_asked_again = false;
+        reload_signalled(reload->manager);
+}
+
+void reload_signalled(Manager *manager) {
+        Reload *reload = manager->reload;
+        const char *why;
+
+        if (reload->phase != RELOAD_IDLE || reload->loader) {
+                reload->is_asked_again = true;
+                return;
+        }
+        if (manager_reload(manager, false, false, NULL, NULL, &why) != 0)
+                log_message(LOG_WARNING, "Not reading the configuration again: %s.", why);
 }
 
 static void on_read(int document, int status, const StringList *errors, void *userdata) {
@@ -464,6 +485,7 @@ static void on_read(int document, int status, const StringList *errors, void *us
         uint64_t id = 0;
         int r = 0;
 
+        reload->is_read = true;
         loop_post(reload->free_work);
         if (status != 0) {
                 for (unsigned i = 0; i < errors->n; i++) {
@@ -539,7 +561,7 @@ int reload_new(struct Reload **ret, Manager *manager) {
                 return -ENOMEM;
         reload->manager = manager;
         reload->document = -EBADF;
-        r = loop_add_work(manager->loop, LOOP_PRIORITY_CONTROL, "after reading", free_loader, reload, &reload->free_work);
+        r = loop_add_work(manager->loop, LOOP_PRIORITY_CONTROL, "after reading", after_reading, reload, &reload->free_work);
         if (r < 0) {
                 free(reload);
                 return r;
