@@ -19,7 +19,7 @@
 #define MODEL_FDNAME   "model"
 #define CONTROL_FDNAME "control"
 #define EXIT_BROKEN    70   /* as the keeper says when the core cannot be kept running */
-#define PRIORITY       (-5) /* of the core: a supervisor goes before what it supervises; children get 0 */
+#define PRIORITY       (-15) /* of the core: a supervisor goes before what it supervises; children get 0 */
 
 /* --- the configuration --- */
 

@@ -7,6 +7,7 @@
 #include "../../protocol/fds.h"
 
 #define REAP_BATCH 256u
+#define REAP_PAUSE_MSEC 5u /* at most, when the look took long because others had the CPU */
 #define REAP_SHARE 64u /* a look for anybody is followed by as many times its own duration without one */
 
 /* What the system call writes, which is not what 32-bit C libraries call struct rusage. */
@@ -29,7 +30,7 @@ static bool reap_wait(idtype_t type, pid_t pid, int flags, siginfo_t *ret, Kerne
  * To ask for anybody costs as much as there are children, and most ends are told by their signal: one pid is asked for at
  * once, and whose signal was lost in another's is looked for at times, so that a thousand ends cost no million steps. */
 void reap_children(Keeper *k) {
-        usec_t now = clock_now_usec();
+        usec_t now = clock_now_usec(), pause;
         unsigned n = 0;
         KernelUsage usage;
         siginfo_t si;
@@ -50,7 +51,8 @@ void reap_children(Keeper *k) {
                 if (!reap_wait(told > 0 ? P_PID : P_ALL, told, is_looked_at ? WNOWAIT : 0, &si, &usage)) {
                         if (told > 0)
                                 continue;
-                        k->scan_after = now + REAP_SHARE * (clock_now_usec() - now) / USEC_PER_MSEC * USEC_PER_MSEC;
+                        pause = usec_min(REAP_SHARE * (clock_now_usec() - now) / USEC_PER_MSEC, REAP_PAUSE_MSEC);
+                        k->scan_after = now + pause * USEC_PER_MSEC;
                         k->scan = USEC_INFINITY;
                         break;
                 }
