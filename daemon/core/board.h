@@ -24,7 +24,6 @@ typedef struct BoardWords {
         uint32_t signal_intent; /* number of the signal that is about to be sent: counts up through a stop */
         uint32_t signal_sent;   /* the last one that has been sent */
         uint32_t told;          /* CellTold, and of which cell: board_told_of() */
-        uint32_t started_msec;  /* low bits of when the leader was started: against a pid that was used twice */
 } BoardWords;
 
 /* State, rung and whether there is a leader, above the bits of CellTold. */
