@@ -38,6 +38,8 @@ static void respawn_find_core(void) {
         ssize_t n = readlink("/proc/self/exe", respawn_path, PATH_MAX - sizeof(core));
         char *slash;
 
+        if (n < 0) /* then nothing here works for long: let the reason be known */
+                say(LOG_ERR, "Cannot read /proc/self/exe: %s. Is /proc mounted?", strerror(errno));
         respawn_path[n > 0 ? n : 0] = '\0';
         slash = strrchr(respawn_path, '/');
         if (slash)
