@@ -126,8 +126,8 @@ int main(int argc, char **argv) {
                 return 0;
         main_block_signals();
         main_open_standard_fds();
-        r = main_init(&keeper, argv);
         log_open(LOG_TARGET_AUTO, LOG_INFO, "draind");
+        r = main_init(&keeper, argv);
         if (r == 0)
                 return main_run(&keeper);
         say(LOG_ERR, "Cannot start: %s.", strerror(-r));
