@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/socket.h>
 
@@ -17,7 +18,9 @@
 #include "../../daemon/core/spawn.h"
 
 /* HELPERS_DIR is where the compiled programs of tests/lib/ are. */
-#define SHOW_SELF HELPERS_DIR "/show-self"
+static char show_self_directory[] = "/tmp/draind-test-spawn-XXXXXX";
+static char show_self[sizeof(show_self_directory) + sizeof("/show-self")];
+static char show_self_search[sizeof(show_self_directory) + sizeof("PATH=/nowhere:/etc/passwd:")];
 
 enum { OUTPUT_BYTES = 65536, STRANGE_UID = 54321, STRANGE_GID = 54322, N_COMBINATIONS = 96 };
 
@@ -34,7 +37,7 @@ typedef struct Trial {
         char output[OUTPUT_BYTES];
 } Trial;
 
-static char *default_argv[] = { (char *) SHOW_SELF, (char *) "one", (char *) "two words", NULL };
+static char *default_argv[] = { show_self, (char *) "one", (char *) "two words", NULL };
 static char *default_environment[] = { (char *) "PATH=/nowhere:/bin:/usr/bin", (char *) "HOME=/tmp",
                                        (char *) "LC_ALL=C", NULL };
 
@@ -244,7 +247,7 @@ static void combination_apply(const Combination *c, Trial *trial) {
         static gid_t groups[] = { 70001, 70002 };
         static Limit limits[3];
         static char *argv[] = { (char *) "show-self", NULL };
-        static char *environment[] = { (char *) "PATH=/nowhere:/etc/passwd:" HELPERS_DIR, (char *) "HOME=/usr", NULL };
+        static char *environment[] = { show_self_search, (char *) "HOME=/usr", NULL };
         ServiceConfig *service = &trial->service;
 
         *service = (ServiceConfig) {
@@ -381,7 +384,7 @@ static void body_failures(void *userdata) {
         expect_failure(trial, SPAWN_STEP_EXEC, EACCES);
         argv[0] = write_file(script, "exit 0\n", 0755);
         expect_failure(trial, SPAWN_STEP_EXEC, ENOEXEC);
-        argv[0] = (char *) SHOW_SELF;
+        argv[0] = show_self;
         trial->service.working_directory = (char *) "/proc/nonexistent";
         expect_failure(trial, SPAWN_STEP_WORKING_DIRECTORY, ENOENT);
         trial->service.working_directory = NULL;
@@ -708,6 +711,32 @@ static void test_every_step_has_a_name(void **state) {
         assert_string_equal(spawn_step_name(SPAWN_STEP_MAX), "unknown step");
 }
 
+/* A copy where other users get at it: the source tree may lie in a home that is closed to them. */
+static int copy_program(void **state) {
+        cleanup(fd_closep) int from = open(HELPERS_DIR "/show-self", O_RDONLY | O_CLOEXEC), to = -EBADF;
+        struct stat status;
+
+        if (!mkdtemp(show_self_directory) || chmod(show_self_directory, 0755) < 0)
+                return -1;
+        (void) snprintf(show_self, sizeof(show_self), "%s/show-self", show_self_directory);
+        (void) snprintf(show_self_search, sizeof(show_self_search), "PATH=/nowhere:/etc/passwd:%s", show_self_directory);
+        to = open(show_self, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+        if (to < 0 || fstat(from, &status) < 0 || fchmod(to, 0755) < 0)
+                return -1;
+        for (off_t left = status.st_size; left > 0;) {
+                ssize_t n = sendfile(to, from, NULL, (size_t) left);
+
+                if (n <= 0)
+                        return -1;
+                left -= n;
+        }
+        return 0;
+}
+
+static int remove_program(void **state) {
+        return unlink(show_self) < 0 || rmdir(show_self_directory) < 0 ? -1 : 0;
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_child_has_session_pid_and_three_descriptors),
@@ -730,5 +759,5 @@ int main(void) {
                 cmocka_unit_test(test_every_step_has_a_name),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, copy_program, remove_program);
 }
