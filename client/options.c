@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suggest.h"
+#include "../protocol/nearest.h"
 
 typedef struct OptionRow OptionRow;
 
@@ -135,7 +135,7 @@ static OptionsOutcome unknown_name(const char *name, size_t length) {
 
         for (size_t i = 0; i < n_elements(option_rows); i++)
                 names[i] = option_rows[i].name;
-        meant = word ? suggest_nearest(word, names, n_elements(names)) : NULL;
+        meant = word ? nearest_of(word, names, n_elements(names)) : NULL;
         fprintf(stderr, "drainctl: There is no option --%.*s.", (int) length, name);
         if (meant)
                 fprintf(stderr, " Did you mean --%s?", meant);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suggest.h"
+#include "../protocol/nearest.h"
 #include "verbs.h"
 
 #define WAITING  OPTION_NO_WAIT
@@ -103,7 +103,7 @@ const char *verb_suggest(const char *name) {
                         return habits[i][1];
         for (size_t i = 0; i < n_elements(names); i++)
                 names[i] = verb_table[i].name;
-        return suggest_nearest(name, names, n_elements(names));
+        return nearest_of(name, names, n_elements(names));
 }
 
 static void print_option(size_t i, unsigned wanted) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../../protocol/nearest.h"
 #include "../core/budget.h"
 #include "../core/order.h"
 #include "keys.h"
@@ -57,7 +58,7 @@ static const char *suggest_service(const Draft *draft, const ServiceConfig *self
         for (unsigned i = 0; i < model->n_services; i++)
                 if (&model->services[i] != self)
                         names[n++] = model->services[i].name;
-        meant = suggest(name, names, n);
+        meant = nearest_of(name, names, n);
         free(names);
         return meant;
 }
@@ -65,7 +66,7 @@ static const char *suggest_service(const Draft *draft, const ServiceConfig *self
 /* A header with a mistake has been reported; who names its service makes no second one. */
 static bool is_misspelt(const Draft *draft, const char *name) {
         return string_list_has(&draft->misspelt, name) ||
-               suggest(name, (const char *const *) draft->misspelt.items, draft->misspelt.n);
+               nearest_of(name, (const char *const *) draft->misspelt.items, draft->misspelt.n);
 }
 
 static void check_names(Draft *draft, unsigned service, unsigned edge) {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "../../protocol/nearest.h"
 #include "environment-file.h"
 #include "identity.h"
 #include "ini.h"
@@ -301,7 +302,7 @@ static int reading_on_section(void *userdata, unsigned line, const char *name) {
                 reading_fault(reading, line,
                               "there is no such section%s; write [Manager], [Service NAME] or "
                               "[Probe SERVICE.NAME]",
-                              did_you_mean(suggest(kind, kinds, n_elements(kinds))));
+                              did_you_mean(nearest_of(kind, kinds, n_elements(kinds))));
         return *name != '\0' ? string_list_append_new(&reading->draft->misspelt, strdup(name), NULL) : 0;
 }
 

@@ -4,6 +4,7 @@
 #include <pwd.h>
 #include <string.h>
 
+#include "../../protocol/nearest.h"
 #include "keys.h"
 #include "value.h"
 
@@ -34,7 +35,7 @@ static void fault_unknown(Draft *draft, ServiceDraft *service, const char *key, 
         }
         (void) snprintf(message, sizeof(message), "there is no %s %s%s; write a name or a number of one",
                         is_user ? "user" : "group", quoted(text),
-                        did_you_mean(suggest(text, (const char *const *) names, n)));
+                        did_you_mean(nearest_of(text, (const char *const *) names, n)));
         while (n > 0)
                 free(names[--n]);
         fault(draft, service, key, text, message);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "../../protocol/nearest.h"
 #include "value-limit.h"
 #include "value-run.h"
 #include "value.h"
@@ -234,7 +235,7 @@ static void keys_report_unknown(const KeyContext *context, const char *kind, con
                                      strcmp(keys[i].section, "Manager") == 0 ? "" : " …");
                         return;
                 }
-        meant = suggest(name, candidates, n);
+        meant = nearest_of(name, candidates, n);
         report_error(context->report, context->place, context->section, NULL, "there is no key %s%s%s", quoted(name),
                      did_you_mean(meant), meant ? "" : "; draind.conf(5) lists them");
 }

@@ -1,13 +1,11 @@
 #include "report.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 
 #define TEXT_MAX 2048u /* bytes of one message */
 #define QUOTED_TEXT_MAX 200u
-#define SUGGEST_MAX 64u /* longer words are never compared */
 
 typedef struct Entry {
         Place place;
@@ -235,56 +233,4 @@ void report_print_errors(Report *report, FILE *out) {
 
 void report_print_warnings(Report *report, FILE *out) {
         entries_print(&report->warnings, out, "warnings");
-}
-
-/* Steps (insert, remove, replace, swap neighbours) from a to b without regard to case; limit + 1 where it is more. */
-static unsigned distance(const char *a, const char *b, unsigned limit) {
-        unsigned rows[3][SUGGEST_MAX + 1], *before = rows[0], *above = rows[1], *row = rows[2];
-        size_t n_a = strlen(a), n_b = strlen(b);
-
-        if (n_a > SUGGEST_MAX || n_b > SUGGEST_MAX || (n_a > n_b ? n_a - n_b : n_b - n_a) > limit)
-                return limit + 1;
-        for (unsigned j = 0; j <= n_b; j++)
-                above[j] = j;
-        for (unsigned i = 1; i <= n_a; i++) {
-                unsigned *spare = before;
-
-                row[0] = i;
-                for (unsigned j = 1; j <= n_b; j++) {
-                        int x = tolower((unsigned char) a[i - 1]), y = tolower((unsigned char) b[j - 1]);
-                        unsigned best = above[j - 1] + (x != y);
-
-                        if (above[j] + 1 < best)
-                                best = above[j] + 1;
-                        if (row[j - 1] + 1 < best)
-                                best = row[j - 1] + 1;
-                        if (i > 1 && j > 1 && x != y && x == tolower((unsigned char) b[j - 2]) &&
-                            y == tolower((unsigned char) a[i - 2]) && before[j - 2] + 1 < best)
-                                best = before[j - 2] + 1;
-                        row[j] = best;
-                }
-                before = above;
-                above = row;
-                row = spare;
-        }
-        return above[n_b] <= limit ? above[n_b] : limit + 1;
-}
-
-const char *suggest(const char *text, const char *const *candidates, size_t n_candidates) {
-        size_t length = strlen(text);
-        unsigned limit = length < 4 ? 1 : length < 9 ? 2 : 3;
-        const char *best = NULL;
-
-        for (size_t i = 0; i < n_candidates; i++) {
-                unsigned steps = distance(text, candidates[i], limit);
-
-                /* A word of which nothing is left is no suggestion. */
-                if (steps > limit || steps >= strlen(candidates[i]))
-                        continue;
-                best = candidates[i];
-                if (steps == 0)
-                        break;
-                limit = steps - 1;
-        }
-        return best;
 }

@@ -56,8 +56,6 @@ void report_print_warnings(Report *report, FILE *out);
 char *quote(char buf[static QUOTED_MAX], const char *text);
 #define quoted(text) quote((char[QUOTED_MAX]){ 0 }, (text))
 
-/* Of the candidates the one that the text was most probably meant to be, or NULL. */
-const char *suggest(const char *text, const char *const *candidates, size_t n_candidates);
 /* " (did you mean 'x'?)", or "" where meant is NULL. Returns buf. */
 char *did_you_mean_text(char buf[static QUOTED_MAX], const char *meant);
 #define did_you_mean(meant) did_you_mean_text((char[QUOTED_MAX]){ 0 }, (meant))

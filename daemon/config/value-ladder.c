@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "../../protocol/nearest.h"
+
 /* The ladder: StopSignals=TERM:10s INT@tree:2s. */
 
 static const char *const usual_signals[] = { "TERM", "INT",   "QUIT", "HUP",  "USR1",
@@ -21,7 +23,7 @@ static int rung_signal(const KeyContext *context, const char *name, int *ret) {
                                            "TERM:1min30s",
                                            quoted(name));
                 return value_fault(context, "%s is no signal%s; write a name as TERM, INT or RTMIN+3", quoted(name),
-                                   did_you_mean(suggest(strncmp(name, "SIG", 3) == 0 ? name + 3 : name, usual_signals,
+                                   did_you_mean(nearest_of(strncmp(name, "SIG", 3) == 0 ? name + 3 : name, usual_signals,
                                                         n_elements(usual_signals))));
         }
         if (signal == SIGKILL)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../protocol/nearest.h"
 #include "value.h"
 #include "words.h"
 
@@ -376,7 +377,7 @@ static int capabilities_parse(const KeyContext *context, const char *value, uint
                 if (capability == n_elements(capabilities))
                         return value_fault(
                                 context, "%s is not %s%s", quoted(words.items[i]), context->key->expects,
-                                did_you_mean(suggest(words.items[i], capabilities, n_elements(capabilities))));
+                                did_you_mean(nearest_of(words.items[i], capabilities, n_elements(capabilities))));
                 sum |= UINT64_C(1) << capability;
         }
         if (sum == 0 || *set == initial)
@@ -423,7 +424,7 @@ static int output_parse(const KeyContext *context, const char *value, Output *ou
                 kind = OUTPUT_APPEND, path = value + 7;
         if (kind == OUTPUT_KIND_MAX)
                 return value_fault(context, "%s is not %s%s", quoted(value), context->key->expects,
-                                   did_you_mean(suggest(value, all, n_elements(all))));
+                                   did_you_mean(nearest_of(value, all, n_elements(all))));
         if (path) {
                 int r;
 

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <syslog.h>
 
+#include "../../protocol/nearest.h"
 #include "words.h"
 
 int value_fault(const KeyContext *context, const char *format, ...) {
@@ -71,7 +72,7 @@ int value_enum(const KeyContext *context, const char *value, void *target) {
                         return 0;
                 }
         return value_fault(context, "%s is not %s%s", quoted(value), context->key->expects,
-                           did_you_mean(suggest(value, names, names_length(names))));
+                           did_you_mean(nearest_of(value, names, names_length(names))));
 }
 
 static int value_duration_up_to(const KeyContext *context, const char *value, bool may_be_infinite, usec_t *target) {
@@ -162,7 +163,7 @@ int value_log_level(const KeyContext *context, const char *value, void *target) 
         if (value_parse_number(value, LOG_DEBUG, &number))
                 return *(int *) target = (int) number, 0;
         return value_fault(context, "%s is not %s%s", quoted(value), context->key->expects,
-                           did_you_mean(suggest(value, names, n_elements(names))));
+                           did_you_mean(nearest_of(value, names, n_elements(names))));
 }
 
 static int value_string(const char *value, char **target) {

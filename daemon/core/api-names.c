@@ -1,65 +1,14 @@
 #include "api-names.h"
 
-#include <string.h>
-
+#include "../../protocol/nearest.h"
 #include "api-methods.h"
 
-/* For all services together, in cells of the table below: some milliseconds at most. */
-#define NEAREST_WORK_MAX (1u << 20)
-
-/* Insertions, deletions, changes and swaps of neighbours that turn one into the other; more than `most` is `most` + 1. */
-static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b, unsigned most, unsigned *work) {
-        unsigned rows[3][SERVICE_NAME_MAX + 1];
-        unsigned *before = rows[0], *last = rows[1], *row = rows[2];
-
-        for (unsigned j = 0; j <= n_b; j++)
-                last[j] = j;
-        for (unsigned i = 1; i <= n_a; i++) {
-                unsigned *spare = before, least = i;
-
-                row[0] = i;
-                for (unsigned j = 1; j <= n_b; j++) {
-                        unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
-
-                        if (last[j] + 1 < best)
-                                best = last[j] + 1;
-                        if (row[j - 1] + 1 < best)
-                                best = row[j - 1] + 1;
-                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-                                best = before[j - 2] + 1;
-                        row[j] = best;
-                        if (best < least)
-                                least = best;
-                }
-                *work += (unsigned) n_b + 1;
-                if (least > most + 1) /* a swap may still save one */
-                        return most + 1;
-                before = last;
-                last = row;
-                row = spare;
-        }
-        return last[n_b];
-}
-
 const char *api_names_nearest(const Model *model, const char *name) {
-        size_t length = strnlen(name, SERVICE_NAME_MAX + 1);
-        unsigned most = (unsigned) length / 3 + 1, work = 0; /* one slip in three letters is still meant */
-        const char *nearest = NULL;
+        Nearest nearest = nearest_begin(name);
 
-        if (length == 0 || length > SERVICE_NAME_MAX)
-                return NULL;
-        for (unsigned i = 0; i < model->n_services && most > 0 && work < NEAREST_WORK_MAX; i++) {
-                const char *candidate = model->services[i].name;
-                size_t n = strnlen(candidate, SERVICE_NAME_MAX);
-                unsigned found = n > length + most || length > n + most ? most + 1
-                                                                        : distance(name, length, candidate, n, most, &work);
-
-                if (found <= most) {
-                        nearest = candidate;
-                        most = found > 0 ? found - 1 : 0; /* from here on only what is better */
-                }
-        }
-        return nearest;
+        for (unsigned i = 0; i < model->n_services && !nearest.is_over; i++)
+                nearest_offer(&nearest, model->services[i].name);
+        return nearest.best;
 }
 
 int api_names_find(Call *call, const Model *model, const char *name, unsigned *ret) {

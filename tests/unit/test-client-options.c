@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "../../client/options.h"
-#include "../../client/suggest.h"
 #include "../../client/verb.h"
 
 #define ARGUMENTS_MAX 8
@@ -79,26 +78,6 @@ static void test_what_is_wrong_is_refused(void **state) {
         (void) close(null);
 }
 
-static void test_the_nearest_word_is_suggested(void **state) {
-        static const char *const words[] = { "status", "start", "stop", "restart", NULL, "drain" };
-        static const struct {
-                const char *written, *meant;
-        } cases[] = {
-                { "statsu", "status" }, { "strat", "start" }, { "stpo", "stop" }, { "drian", "drain" },
-                { "restarts", "restart" }, { "xyzzy", NULL }, { "", NULL },
-                { "this is longer than any word could ever be, and is no slip of the keyboard", NULL },
-        };
-
-        for (size_t i = 0; i < n_elements(cases); i++) {
-                const char *found = suggest_nearest(cases[i].written, words, n_elements(words));
-
-                if (cases[i].meant)
-                        assert_string_equal(found, cases[i].meant);
-                else
-                        assert_null(found);
-        }
-}
-
 static void test_every_verb_is_whole(void **state) {
         size_t n = 0;
 
@@ -120,7 +99,6 @@ int main(void) {
                 cmocka_unit_test(test_letters_may_be_bundled),
                 cmocka_unit_test(test_two_dashes_end_the_options),
                 cmocka_unit_test(test_what_is_wrong_is_refused),
-                cmocka_unit_test(test_the_nearest_word_is_suggested),
                 cmocka_unit_test(test_every_verb_is_whole),
         };
 

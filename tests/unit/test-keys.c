@@ -317,17 +317,6 @@ static void test_outside_text_is_quoted_cut_and_escaped(void **state) {
         assert_string_equal(buf + strlen(buf) - 4, "…'");
 }
 
-static void test_a_suggestion_is_near(void **state) {
-        static const char *const names[] = { "db", "web", "worker", "web-admin" };
-
-        assert_string_equal(suggest("wbe", names, 4), "web");
-        assert_string_equal(suggest("WORKR", names, 4), "worker");
-        assert_string_equal(suggest("webadmin", names, 4), "web-admin");
-        assert_null(suggest("x", names, 4));
-        assert_null(suggest("", names, 4));
-        assert_null(suggest("database", names, 4));
-}
-
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_service_is_as_written),
@@ -337,7 +326,6 @@ int main(void) {
                 cmocka_unit_test(test_defaults_in_the_table_are_those_of_the_model),
                 cmocka_unit_test(test_each_key_stands_once_and_is_explained),
                 cmocka_unit_test(test_outside_text_is_quoted_cut_and_escaped),
-                cmocka_unit_test(test_a_suggestion_is_near),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
