@@ -13,21 +13,39 @@ typedef struct ServicesArguments {
         FieldStrings services;
 } ServicesArguments;
 
-/* Names of at least one service. 1: the call was answered. */
-must_check static int decode_services(Call *call, const json_t *parameters, const Model *model, ServicesArguments *ret,
-                                      unsigned **ret_services) {
+enum { ACTIONS_ANSWERED = 1 };
+
+/* Asks the same of each service that is named; at least one is. *ret_services: free(). 0, ACTIONS_ANSWERED or -errno. */
+must_check static int ask_each(Call *call, const json_t *parameters, Manager *manager,
+                               int (*ask)(Manager *manager, unsigned service, const char **ret_why), ServicesArguments *ret,
+                               unsigned **ret_services) {
         static const Field fields[] = {
                 { "services", field_strings, offsetof(ServicesArguments, services), FIELD_REQUIRED },
                 { NULL, NULL, 0, 0 },
         };
+        int r;
 
         if (api_methods_decode(call, parameters, fields, ret) != 0)
-                return 1;
+                return ACTIONS_ANSWERED;
         if (ret->services.n == 0) {
                 (void) call_invalid_parameter(call, "services");
-                return 1;
+                return ACTIONS_ANSWERED;
         }
-        return api_names_find_all(call, model, &ret->services, ret_services);
+        r = api_names_find_all(call, manager_model(manager), &ret->services, ret_services);
+        if (r != 0)
+                return r < 0 ? r : ACTIONS_ANSWERED;
+        for (unsigned i = 0; i < ret->services.n; i++) {
+                const char *why = "";
+
+                r = ask(manager, (*ret_services)[i], &why);
+                if (r < 0)
+                        return r;
+                if (r == MACHINE_REFUSED) {
+                        r = api_methods_refuse(call, why, field_strings_at(&ret->services, i));
+                        return r < 0 ? r : ACTIONS_ANSWERED;
+                }
+        }
+        return 0;
 }
 
 /* --- Start --- */
@@ -50,21 +68,14 @@ int api_actions_start(Call *call, const json_t *parameters, void *userdata) {
         Manager *manager = context->manager;
         cleanup(freep) unsigned *services = NULL;
         ServicesArguments arguments = { 0 };
-        const char *why = "";
         int r;
 
-        r = decode_services(call, parameters, manager_model(manager), &arguments, &services);
+        r = ask_each(call, parameters, manager, manager_start, &arguments, &services);
         if (r != 0)
                 return r < 0 ? r : 0;
-        for (unsigned i = 0; i < arguments.services.n; i++) {
-                r = manager_start(manager, services[i], &why);
-                if (r < 0)
-                        return r;
-                if (r == MACHINE_REFUSED)
-                        return api_methods_refuse(call, why, field_strings_at(&arguments.services, i));
-                if (r == 0 && has_failed_already(call, manager, services[i]))
+        for (unsigned i = 0; i < arguments.services.n; i++)
+                if (has_failed_already(call, manager, services[i]))
                         return 0;
-        }
         return streams_add_services(context->streams, call, &(StreamRequest) {
                         .goal = GOAL_RUNNING, .names = arguments.services.array, .members = MEMBER_DONE, .has_patience = true,
         });
@@ -76,19 +87,11 @@ int api_actions_reload_service(Call *call, const json_t *parameters, void *userd
         Manager *manager = ((ApiContext *) userdata)->manager;
         cleanup(freep) unsigned *services = NULL;
         ServicesArguments arguments = { 0 };
-        const char *why = "";
         int r;
 
-        r = decode_services(call, parameters, manager_model(manager), &arguments, &services);
+        r = ask_each(call, parameters, manager, manager_reload_service, &arguments, &services);
         if (r != 0)
                 return r < 0 ? r : 0;
-        for (unsigned i = 0; i < arguments.services.n; i++) {
-                r = manager_reload_service(manager, services[i], &why);
-                if (r < 0)
-                        return r;
-                if (r == MACHINE_REFUSED)
-                        return api_methods_refuse(call, why, field_strings_at(&arguments.services, i));
-        }
         return call_reply(call, json_object(), false);
 }
 
