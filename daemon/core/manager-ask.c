@@ -117,27 +117,6 @@ void manager_unwatch(ManagerWatcher *watcher) {
         watchers_remove(&watcher->watcher);
 }
 
-int manager_start(Manager *manager, unsigned service, const char **ret_why) {
-        return machine_start(manager->machine, service, manager_now(manager), ret_why);
-}
-
-int manager_drain(Manager *manager, const DrainRequest *request, uint64_t *ret_id, const char **ret_why) {
-        return machine_drain(manager->machine, request, manager_now(manager), ret_id, ret_why);
-}
-
-int manager_resume(Manager *manager, uint64_t id, const char **ret_why) {
-        return machine_resume(manager->machine, id, manager_now(manager), ret_why);
-}
-
-int manager_escalate(Manager *manager, uint64_t id, unsigned level) {
-        return level == 1 ? machine_skip(manager->machine, id, manager_now(manager))
-                          : machine_kill(manager->machine, id, manager_now(manager));
-}
-
-int manager_reload_service(Manager *manager, unsigned service, const char **ret_why) {
-        return machine_reload_service(manager->machine, service, manager_now(manager), ret_why);
-}
-
 int manager_kill(Manager *manager, unsigned index, int signal, bool to_tree) {
         Service *service = manager->services[index];
         int r;
