@@ -131,7 +131,7 @@ void manager_slow_fired(Timer *timer, usec_t now);
 must_check int finish_init(Manager *manager);
 
 /* --- manager.c: a tree that knows the names of all services, by place, and no process --- */
-must_check int manager_make_tree(Manager *manager, Tree **ret);
+must_check int manager_make_tree(const Manager *manager, const Model *model, Service *const *services, Tree **ret);
 
 /* --- manager-verdict.c --- */
 void verdicts_fired(Timer *timer, usec_t now);

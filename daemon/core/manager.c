@@ -184,19 +184,19 @@ must_check static int make_services(Manager *manager, bool is_restored) {
         return 0;
 }
 
-int manager_make_tree(Manager *manager, Tree **ret) {
+int manager_make_tree(const Manager *manager, const Model *model, Service *const *services, Tree **ret) {
         cleanup(tree_freep) Tree *tree = NULL;
         unsigned n_places = 1;
         int r;
 
-        for (unsigned i = 0; i < manager->n_services; i++)
-                if (manager->services[i]->place >= n_places)
-                        n_places = manager->services[i]->place + 1;
-        r = tree_new(&tree, manager->keeper, board_instance(manager->board), n_places, manager->model->use_cgroup);
+        for (unsigned i = 0; i < model->n_services; i++)
+                if (services[i]->place >= n_places)
+                        n_places = services[i]->place + 1;
+        r = tree_new(&tree, manager->keeper, board_instance(manager->board), n_places, model->use_cgroup);
         if (r < 0)
                 return r;
-        for (unsigned i = 0; i < manager->n_services; i++)
-                tree_name(tree, manager->services[i]->place, manager->model->services[i].name);
+        for (unsigned i = 0; i < model->n_services; i++)
+                tree_name(tree, services[i]->place, model->services[i].name);
         *ret = take(tree);
         return 0;
 }
@@ -263,7 +263,7 @@ must_check static int make_rest(Manager *manager, bool is_restored) {
         if (r == 0)
                 r = make_machine(manager);
         if (r == 0)
-                r = manager_make_tree(manager, &manager->tree);
+                r = manager_make_tree(manager, manager->model, manager->services, &manager->tree);
         if (r == 0)
                 r = environment_reserve(manager);
         if (r == 0)

@@ -209,12 +209,11 @@ must_check static int make_new_service(Manager *manager, Exchange *exchange, uns
 
         if (place >= board_n(manager->board))
                 return -ENOSPC;
-        r = board_set_name(manager->board, place, exchange->model->services[index].name);
-        if (r == 0)
-                r = service_new(&exchange->services[index], manager, index, place);
-        if (r == 0)
-                exchange->made[exchange->n_made++] = exchange->services[index];
-        return r;
+        r = service_new(&exchange->services[index], manager, index, place);
+        if (r < 0)
+                return r;
+        exchange->made[exchange->n_made++] = exchange->services[index];
+        return board_set_name(manager->board, place, exchange->model->services[index].name);
 }
 
 must_check static int make_exchange(Manager *manager, Exchange *exchange) {
@@ -240,7 +239,7 @@ must_check static int make_exchange(Manager *manager, Exchange *exchange) {
                 if (!exchange->services[i])
                         r = make_new_service(manager, exchange, i);
         }
-        return r;
+        return r < 0 ? r : manager_make_tree(manager, exchange->model, exchange->services, &exchange->tree);
 }
 
 static void exchange_undo(Manager *manager, Exchange *exchange) {
@@ -252,15 +251,15 @@ static void exchange_undo(Manager *manager, Exchange *exchange) {
         free(exchange->made);
         machine_free(exchange->machine);
         order_free(exchange->order);
+        tree_free(exchange->tree);
         pid_table_done(&exchange->pids);
         model_free(exchange->model);
 }
 
 static void remove_service(Manager *manager, Service *service) {
-        if (service->output) {
-                output_flush(service->output);
+        service_finish(service); /* its chores are later than this, where many vanish at once */
+        if (service->output)
                 link_unstore_place(manager->link, 'o', service->place);
-        }
         if (service->notify) {
                 link_unstore_place(manager->link, 'n', service->place);
                 service->notify = notify_socket_remove(service->notify);
@@ -325,7 +324,9 @@ must_check static int exchange_models(Manager *manager, Model *next) {
         free(exchange.made);
         machine_free(manager->machine);
         order_free(manager->order);
+        tree_free(manager->tree);
         pid_table_done(&manager->pids);
+        manager->tree = exchange.tree;
         manager->machine = exchange.machine;
         manager->order = exchange.order;
         manager->services = exchange.services;
@@ -334,10 +335,6 @@ must_check static int exchange_models(Manager *manager, Model *next) {
         manager->model = next;
         for (unsigned i = 0; i < manager->n_services; i++)
                 manager->services[i]->index = i;
-        if (manager_make_tree(manager, &exchange.tree) == 0) {
-                tree_free(manager->tree);
-                manager->tree = exchange.tree;
-        }
         for (unsigned i = 0; i < manager->n_services; i++)
                 follow_again(manager, manager->services[i]);
         model_free(old_model);
@@ -511,7 +508,11 @@ static void on_read(int document, int status, const StringList *errors, void *us
                 refuse(reload, "an operation has begun meanwhile");
                 return;
         }
-        reload->document = fcntl(document, F_DUPFD_CLOEXEC, 3);
+        reload->document = fcntl(document, F_DUPFD_CLOEXEC, 3); /* what a new core would run by */
+        if (reload->document < 0) {
+                refuse(reload, strerror(errno));
+                return;
+        }
         reload->phase = RELOAD_DRAINING;
         r = drain_named(manager, &reload->outcome.removed, 0, &id);
         reload->outcome.operation = id;
