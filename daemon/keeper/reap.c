@@ -118,7 +118,8 @@ static void reap_note_signal(Keeper *k, const struct signalfd_siginfo *info, use
                 .uid = info->ssi_uid,
                 .time_usec = now,
         };
-        k->n_asked += info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT;
+        k->n_asked += info->ssi_signo == SIGTERM || info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT
+                || info->ssi_signo == (uint32_t) SIGRTMIN + 3;
         if (info->ssi_signo == SIGUSR2 && k->restart == USEC_INFINITY)
                 k->restart = usec_add(now, KEEPER_RESTART_USEC);
         reap_put_signals(k); /* one by one, so that they stay in order while there is room */

@@ -12,6 +12,7 @@
 /* Real children, and no core. */
 static Keeper *make_keeper(void) {
         static Keeper keeper;
+        const int signals[] = { SIGTERM, SIGINT, SIGQUIT, SIGRTMIN + 3, SIGHUP, SIGUSR2, SIGCHLD };
         sigset_t set;
 
         keeper = (Keeper) { .pid = getpid(), .respawn = USEC_INFINITY, .restart = USEC_INFINITY };
@@ -20,8 +21,8 @@ static Keeper *make_keeper(void) {
         ring_init(keeper.ring);
         keeper.event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         (void) sigemptyset(&set);
-        for (size_t i = 0; i < 4; i++)
-                (void) sigaddset(&set, (const int[]) { SIGTERM, SIGHUP, SIGUSR2, SIGCHLD }[i]);
+        for (size_t i = 0; i < n_elements(signals); i++)
+                (void) sigaddset(&set, signals[i]);
         assert_int_equal(sigprocmask(SIG_BLOCK, &set, NULL), 0);
         keeper.signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
         assert_true(keeper.event_fd >= 0 && keeper.signal_fd >= 0);
@@ -273,6 +274,22 @@ static void test_usr2_sets_the_core_a_time(void **state) {
         free_keeper(k);
 }
 
+static void test_each_signal_that_asks_for_the_end_counts(void **state) {
+        const int asks[] = { SIGTERM, SIGINT, SIGQUIT, SIGRTMIN + 3 }, others[] = { SIGHUP, SIGUSR2 };
+        Keeper *k = make_keeper();
+
+        for (size_t i = 0; i < n_elements(asks); i++) {
+                assert_int_equal(kill(getpid(), asks[i]), 0);
+                reap_signals(k, 1000);
+                assert_int_equal(k->n_asked, i + 1);
+        }
+        for (size_t i = 0; i < n_elements(others); i++)
+                assert_int_equal(kill(getpid(), others[i]), 0);
+        reap_signals(k, 2000);
+        assert_int_equal(k->n_asked, n_elements(asks));
+        free_keeper(k);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_dead_child_is_recorded_and_reaped),
@@ -287,6 +304,7 @@ int main(void) {
                 cmocka_unit_test(test_the_dead_do_not_overtake_a_signal_that_waits),
                 cmocka_unit_test(test_while_a_core_takes_over_all_are_recorded),
                 cmocka_unit_test(test_usr2_sets_the_core_a_time),
+                cmocka_unit_test(test_each_signal_that_asks_for_the_end_counts),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
