@@ -109,10 +109,11 @@ static int follow(Client *client, const RecordKind *kind, json_t *parameters) {
                 bool had_reply = false;
                 int r = client_call_more(client, kind->method, parameters);
 
-                if (r == CONN_DONE)
+                if (r == CONN_DONE) {
                         r = follow_records(client, kind, &had_reply);
-                if (r < 0)
-                        return -r;
+                        if (r < 0)
+                                return -r;
+                }
                 if (!had_reply)
                         return client_explain_lost(client, r);
                 if (!reconnect(client))
