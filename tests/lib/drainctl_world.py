@@ -13,6 +13,8 @@ import termios
 import time
 import traceback
 
+from tap import default_signals
+
 MOCK = pathlib.Path(__file__).resolve().parents[1] / "system/mock-daemon.py"
 loader = importlib.util.spec_from_file_location("mock_daemon", MOCK)
 mock = importlib.util.module_from_spec(loader)
@@ -144,6 +146,7 @@ def endless(w, left=20_000_000):
 
 def run_tests(namespace):
     """Runs test_* of namespace, or those named behind the program's path, as TAP."""
+    default_signals()
     program = sys.argv[1] if len(sys.argv) > 1 else "drainctl"
     names = sys.argv[2:]
     tests = [(name, test) for name, test in namespace.items() if name.startswith("test_") and (not names or name in names)]

@@ -1,4 +1,12 @@
-"""Test Anything Protocol, as Meson reads it."""
+"""Test Anything Protocol, as Meson reads it, and what every test begins with."""
+import signal
+
+
+def default_signals():
+    """Programs under test are told by signals that nohup and background jobs of a shell leave ignored."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Tap:

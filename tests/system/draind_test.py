@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from tap import Tap  # noqa: E402
+from tap import Tap, default_signals  # noqa: E402
 
 PATIENCE = 45.0
 IS_ROOT = os.geteuid() == 0
@@ -417,6 +417,7 @@ def main(tests, n_parallel=4):
     wanted = sys.argv[6:]
     chosen = [test for name, test in tests.items() if name.startswith("test_") and callable(test)
               and (not wanted or any(word in name for word in wanted))]
+    default_signals()
     become_subreaper()
     os.umask(0o022)
     tap = Tap()
