@@ -78,8 +78,6 @@ static json_t *drain_parameters(const Client *client, const DrainOrder *order) {
                 set_new(parameters, "restart", json_true());
         if (options_has(options, OPTION_EXIT))
                 set_new(parameters, "exit", json_true());
-        if (options_has(options, OPTION_FORCE))
-                set_new(parameters, "force", json_true());
         return parameters;
 }
 

@@ -71,7 +71,7 @@ static const OptionRow option_rows[] = {
           "how long the drain may take; it can only get shorter" },
         { "reason", 'r', OPTION_REASON, read_text, AT(reason), "a text", "-r, --reason TEXT",
           "why; services, log and events are told" },
-        { "force", 0, OPTION_FORCE, NULL, 0, NULL, "    --force", "do it in a state in which it is refused" },
+        { "force", 0, OPTION_FORCE, NULL, 0, NULL, "    --force", "kill: also while the service drains" },
         { "for", 0, OPTION_FOR, read_state, AT(state), "running, ready, quiesced or stopped", "    --for STATE",
           "running, ready, quiesced or stopped (default)" },
         { "signal", 's', OPTION_SIGNAL, read_word, AT(signal), "a signal (TERM, HUP, 10)", "-s, --signal SIGNAL",

@@ -8,7 +8,7 @@
 #include "verbs.h"
 
 #define WAITING  OPTION_NO_WAIT
-#define DRAINING (OPTION_NO_WAIT | OPTION_BUDGET | OPTION_REASON | OPTION_FORCE | OPTION_NOW | OPTION_KILL)
+#define DRAINING (OPTION_NO_WAIT | OPTION_BUDGET | OPTION_REASON | OPTION_NOW | OPTION_KILL)
 
 const Verb verb_table[] = {
         { "status", status_run, 0, VERB_NAMES_ANY, 0, "Look", "[NAME...]", "what runs, and what it waits for",

@@ -19,7 +19,7 @@ typedef struct DrainArguments {
         usec_t budget;
         unsigned until; /* DrainUntil */
         const char *reason;
-        bool restarts, exits, force;
+        bool restarts, exits;
 } DrainArguments;
 
 static void read_command(pid_t pid, char command[static 16]) {
@@ -131,7 +131,6 @@ int api_drains_drain(Call *call, const json_t *parameters, void *userdata) {
                 { "reason", field_string, offsetof(DrainArguments, reason), 0 },
                 { "restart", field_bool, offsetof(DrainArguments, restarts), 0 },
                 { "exit", field_bool, offsetof(DrainArguments, exits), 0 },
-                { "force", field_bool, offsetof(DrainArguments, force), 0 },
                 { NULL, NULL, 0, 0 },
         };
         const ApiContext *context = userdata;

@@ -25,13 +25,9 @@ bool machine_skips(const Machine *machine, unsigned service) {
         return false;
 }
 
-static bool is_quiesced(ServiceState state) {
-        return state == SERVICE_STOPPED || state >= SERVICE_HELD;
-}
-
 bool machine_members_quiesced(const Machine *machine, unsigned place) {
         for (unsigned i = 0; i < machine->n; i++)
-                if ((machine->cells[i].operations & (1u << place)) != 0 && !is_quiesced(machine->cells[i].state))
+                if ((machine->cells[i].operations & (1u << place)) != 0 && !machine_is_quiesced(machine->cells[i].state))
                         return false;
         return true;
 }
@@ -267,7 +263,7 @@ static void advance_operations(Machine *machine, unsigned service, uint8_t activ
                         machine_count_end(machine, service, place);
                 if (state == SERVICE_STOPPED && --machine->n_left[place] == 0)
                         machine_operation_step(machine, place, OP_STOPPED);
-                else if (is_quiesced(state) && machine->operations[place].state == OPERATION_QUIESCING
+                else if (machine_is_quiesced(state) && machine->operations[place].state == OPERATION_QUIESCING
                          && machine->operations[place].until == DRAIN_UNTIL_QUIESCED
                          && machine_members_quiesced(machine, place))
                         machine_operation_step(machine, place, OP_QUIESCED);
@@ -284,7 +280,7 @@ void machine_drain_after(Machine *machine, unsigned service, ServiceState from) 
         if (state == SERVICE_PENDING || state == SERVICE_HELD)
                 machine_post_gate(machine, service);
         if (active != 0) {
-                if (is_quiesced(state))
+                if (machine_is_quiesced(state))
                         gate_those_after(machine, service);
                 advance_operations(machine, service, active);
         }
@@ -483,11 +479,13 @@ static int refuse(Machine *machine, const char **ret_why, const char *why) {
 }
 
 int machine_drain(Machine *machine, const DrainRequest *request, usec_t now, uint64_t *ret_id, const char **ret_why) {
-        usec_t budget = request->budget == USEC_INFINITY
-                ? usec_min(machine->model->grace, machine->model->outer_grace) : request->budget;
+        usec_t budget = request->budget == USEC_INFINITY ? usec_min(machine->model->grace, machine->model->outer_grace)
+                                                         : request->budget;
         bool is_needed = (request->flags & OPERATION_EXITS) != 0;
         int place;
 
+        if ((request->flags & OPERATION_EXITS) != 0) /* whoever waits outside for draind's end does not wait longer */
+                budget = usec_min(budget, machine->model->outer_grace);
         machine_at(machine, now);
         (void) mark_members(machine, request);
         for (unsigned i = 0; i < MACHINE_OPERATIONS_MAX; i++)

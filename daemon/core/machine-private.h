@@ -83,6 +83,9 @@ static inline uint8_t machine_active_of(const Machine *machine, unsigned service
 /* The earliest deadline of the operations that it belongs to; USEC_INFINITY without any. */
 usec_t machine_scope_of(const Machine *machine, unsigned service);
 BudgetStage machine_stage_of(const Machine *machine, unsigned service);
+static inline bool machine_is_quiesced(ServiceState state) {
+        return state == SERVICE_STOPPED || state >= SERVICE_HELD;
+}
 bool machine_members_quiesced(const Machine *machine, unsigned place);
 /* A member has stopped: counts it with those that were killed, where it was. */
 void machine_count_end(Machine *machine, unsigned service, unsigned place);

@@ -65,17 +65,13 @@ Machine *machine_free(Machine *machine) {
 
 /* --- facts --- */
 
-static bool is_quiesced(ServiceState state) {
-        return state == SERVICE_STOPPED || state >= SERVICE_HELD;
-}
-
 /* Whether one that goes before is not yet so far. What is only to be quiesced is not waited for any longer than that. */
 static bool holds_up(const Machine *machine, unsigned before, bool to_stop) {
         ServiceState state = machine->cells[before].state;
 
         if (machine_active_of(machine, before) == 0)
                 return false;
-        return to_stop && machine_proceeds(machine, before) ? state != SERVICE_STOPPED : !is_quiesced(state);
+        return to_stop && machine_proceeds(machine, before) ? state != SERVICE_STOPPED : !machine_is_quiesced(state);
 }
 
 unsigned machine_blocker(const Machine *machine, unsigned service, bool to_stop) {

@@ -9,7 +9,7 @@ _drainctl() {
     local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} verb='' socket=() i
     local verbs='status tree plan events logs check start stop restart drain resume wait reload kill is-running is-ready
         is-drained is-failed help version'
-    local common='--socket --timeout --json --quiet --help' draining='--budget --reason --now --kill --force --no-wait --all'
+    local common='--socket --timeout --json --quiet --help' draining='--budget --reason --now --kill --no-wait --all'
     local options='' values=' --socket --timeout -t --budget -b --reason -r --until --for --signal -s --whom --lines -n '
 
     COMPREPLY=()

@@ -47,7 +47,7 @@ complete -c drainctl -n "__fish_seen_subcommand_from $draining plan" -s b -l bud
 complete -c drainctl -n "__fish_seen_subcommand_from $draining" -s r -l reason -x -d 'Why'
 complete -c drainctl -n "__fish_seen_subcommand_from $draining" -l now -d 'Signals go out now'
 complete -c drainctl -n "__fish_seen_subcommand_from $draining" -l kill -d 'SIGKILL to all that is left'
-complete -c drainctl -n "__fish_seen_subcommand_from $draining kill" -l force -d 'Do it where it is refused'
+complete -c drainctl -n "__fish_seen_subcommand_from kill" -l force -d 'Also while it drains'
 complete -c drainctl -n "__fish_seen_subcommand_from $draining start reload" -l no-wait -d 'Do not wait; print the id'
 complete -c drainctl -n "__fish_seen_subcommand_from $draining start" -s a -l all -d 'Every service'
 complete -c drainctl -n '__fish_seen_subcommand_from drain' -l until -x -a 'quiesced stopped' -d 'How far'

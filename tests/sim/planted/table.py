@@ -56,7 +56,7 @@ DEFECTS = [
     ("machine.c", "        cell_set(cell, CELL_LEADER, false);\n        cell_set(cell, CELL_EMPTY, is_empty);", "        cell_set(cell, CELL_LEADER, false);\n        cell_set(cell, CELL_EMPTY, true);",
      "stopped when the leader is"),
     ("machine.c", "        if (machine_active_of(machine, service) || !cell_has(cell, CELL_WANTED)", "        if (!cell_has(cell, CELL_WANTED)", "a service is started again in a drain"),
-    ("machine.c", "to_stop && machine_proceeds(machine, before) ? state != SERVICE_STOPPED : !is_quiesced(state)", "!is_quiesced(state)", "the signal comes when those before have quiesced"),
+    ("machine.c", "to_stop && machine_proceeds(machine, before) ? state != SERVICE_STOPPED : !machine_is_quiesced(state)", "!machine_is_quiesced(state)", "the signal comes when those before have quiesced"),
     ("machine.c", "                cell->result = RESULT_KILLED;", "                cell->result = cell->result;", "killed is reported as a signal"),
     ("machine.c", "        cell->exit_status = status;", "        cell->exit_status = code;", "the exit is recorded wrongly"),
     ("machine.c", "        if (machine->armed[service] == deadline)", "        if (machine->armed[service] != USEC_INFINITY && machine->armed[service] >= deadline)", "a timer is not moved earlier"),
